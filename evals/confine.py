@@ -1,0 +1,55 @@
+"""Start the engine under limits: processor time, memory, no core file, no network.
+
+    python -m evals.confine --seconds 1800 --bytes 12884901888 -- run --spec … --out …
+
+The network is cut where the system lets an ordinary process do so (Linux user namespaces);
+where not, the engine is still told to stay offline. Linux alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import os
+import resource
+import sys
+
+CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
+CORES = 4
+
+
+def main() -> None:
+    """Set the limits, then become the engine."""
+    parser = argparse.ArgumentParser(prog="python -m evals.confine")
+    parser.add_argument("--seconds", type=int, required=True)
+    parser.add_argument("--bytes", type=int, required=True)
+    parser.add_argument("engine", nargs="+")
+    options = parser.parse_args()
+    limit(options.seconds, options.bytes)
+    os.environ["SAFESTACK_NETWORK"] = "cut" if cut_network() else "open"
+    os.execv(sys.executable, [sys.executable, "-m", "evals.engine", *options.engine])
+
+
+def limit(seconds: int, size: int) -> None:
+    """Bound processor time (over all cores), address space in bytes, and core files."""
+    for kind, value in (
+        (resource.RLIMIT_CPU, seconds * CORES),
+        (resource.RLIMIT_AS, size),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        _, most = resource.getrlimit(kind)
+        bound = value if most == resource.RLIM_INFINITY else min(value, most)
+        resource.setrlimit(kind, (bound, bound))
+
+
+def cut_network() -> bool:
+    """Move this process into a network namespace without interfaces; tell whether it worked."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    for flags in (CLONE_NEWNET, CLONE_NEWUSER | CLONE_NEWNET):
+        if libc.unshare(flags) == 0:
+            return True
+    return False
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""The command line of the engine.
+
+    python -m evals.engine list
+    python -m evals.engine run --spec FILE|- --out FILE
+
+``run`` prints progress as JSON lines and writes the result under a temporary name first.
+Exit code 2 with one line on stderr means bad input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from . import registry, runner
+from .packaged import MissingFile
+from .params import BadParameter
+from .registry import UnknownName
+from .result import Progress
+from .spec import Spec
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m evals.engine")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("list", help="what can be run")
+    run = commands.add_parser("run", help="run a specification")
+    run.add_argument("--spec", required=True, help="a JSON file, or - for standard input")
+    run.add_argument("--out", required=True, type=Path, help="where the result goes")
+    options = parser.parse_args(argv)
+    if options.command == "list":
+        return _list()
+    try:
+        return _run(options.spec, options.out)
+    except (UnknownName, BadParameter, MissingFile, OSError, json.JSONDecodeError) as error:
+        print(f"evals.engine: {error}", file=sys.stderr)
+        return 2
+
+
+def _list() -> int:
+    for found in registry.mitigations():
+        print(f"{found.slug:28} {found.name}; answers {', '.join(found.risks)}")
+    return 0
+
+
+def _run(source: str, out: Path) -> int:
+    text = sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8")
+    given = json.loads(text)
+    if not isinstance(given, dict):
+        raise BadParameter("A specification is a JSON object.")
+    result = runner.run(Spec.from_dict(given), _print)
+    temporary = out.with_suffix(".part")
+    temporary.write_text(json.dumps(result.to_dict(), ensure_ascii=False))
+    temporary.replace(out)
+    return 0
+
+
+def _print(progress: Progress) -> None:
+    row = {"done": progress.done, "total": progress.total, "step": progress.step}
+    print(json.dumps(row), flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

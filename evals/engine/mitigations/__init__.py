@@ -1,0 +1,1 @@
+"""One module for each mitigation that runs. To add one, copy the nearest neighbour."""

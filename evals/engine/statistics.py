@@ -1,0 +1,124 @@
+"""Intervals and paired tests. Checked against SciPy and statsmodels in the tests."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+Z95 = 1.959963984540054
+RESAMPLES = 2000
+
+
+class Interval(NamedTuple):
+    """A value and its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def wilson(successes: int, n: int) -> Interval:
+    """Wilson's score interval for one rate (Wilson 1927, JASA 22:209).
+
+    Raises ValueError unless 0 <= successes <= n and n > 0.
+    """
+    if not 0 <= successes <= n or n == 0:
+        raise ValueError(f"{successes} of {n} is no rate")
+    rate = successes / n
+    centre = rate + Z95**2 / (2 * n)
+    spread = Z95 * math.sqrt(rate * (1 - rate) / n + Z95**2 / (4 * n**2))
+    scale = 1 + Z95**2 / n
+    low, high = (centre - spread) / scale, (centre + spread) / scale
+    return Interval(rate, max(0.0, min(low, rate)), min(1.0, max(high, rate)))
+
+
+def mcnemar(only_first: int, only_second: int) -> float:
+    """Exact two-sided p of McNemar's test (McNemar 1947, Psychometrika 12:153).
+
+    The arguments are the two kinds of discordant pairs; with none, p is 1.
+    """
+    from scipy.stats import binomtest
+
+    discordant = only_first + only_second
+    return float(binomtest(only_first, discordant, 0.5).pvalue) if discordant else 1.0
+
+
+def bootstrap(
+    values: Sequence[float],
+    seed: int,
+    clusters: Sequence[object] | None = None,
+    statistic: Callable[[np.ndarray], float] = lambda x: float(np.mean(x)),
+) -> Interval:
+    """Percentile bootstrap of a statistic (Efron 1979), by whole clusters where given.
+
+    ``values`` and ``clusters`` have one length. Raises ValueError where there is none.
+    """
+    data = np.asarray(values, dtype=float)
+    if data.size == 0:
+        raise ValueError("nothing to resample")
+    groups = _groups(data, clusters)
+    rng = np.random.default_rng(seed)
+    picks = rng.integers(0, len(groups), size=(RESAMPLES, len(groups)))
+    drawn = [statistic(np.concatenate([groups[i] for i in row])) for row in picks]
+    value = statistic(data)
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    return Interval(value, min(float(low), value), max(float(high), value))
+
+
+def _groups(data: np.ndarray, clusters: Sequence[object] | None) -> list[np.ndarray]:
+    if clusters is None:
+        return [data[i : i + 1] for i in range(data.size)]
+    members: dict[object, list[int]] = {}
+    for place, cluster in enumerate(clusters):
+        members.setdefault(cluster, []).append(place)
+    return [data[places] for places in members.values()]
+
+
+def paired_difference(
+    first: Sequence[float],
+    second: Sequence[float],
+    seed: int,
+    clusters: Sequence[object] | None = None,
+) -> Interval:
+    """Mean of first minus second over the same prompts, by (clustered) paired bootstrap."""
+    gaps = [a - b for a, b in zip(first, second, strict=True)]
+    return bootstrap(gaps, seed, clusters)
+
+
+def auc(positives: Sequence[float], negatives: Sequence[float]) -> float:
+    """Area under the ROC curve: how often a positive outscores a negative, ties half.
+
+    Equal to the Mann-Whitney U over the product of the sizes (Hanley & McNeil 1982).
+    """
+    if not positives or not negatives:
+        raise ValueError("both classes need a member")
+    below = np.sort(np.asarray(negatives))
+    wins = np.searchsorted(below, positives, "left")
+    ties = np.searchsorted(below, positives, "right") - wins
+    return float((wins + ties / 2).sum() / (len(positives) * len(negatives)))
+
+
+def roc(positives: Sequence[float], negatives: Sequence[float]) -> list[tuple[float, float]]:
+    """(false alarm rate, detection rate) at every threshold, from (0, 0) to (1, 1)."""
+    high, low = np.sort(np.asarray(positives)), np.sort(np.asarray(negatives))
+    cuts = np.unique(np.concatenate([high, low]))[::-1]
+    points = [
+        (
+            float((len(low) - np.searchsorted(low, cut, "left")) / len(low)),
+            float((len(high) - np.searchsorted(high, cut, "left")) / len(high)),
+        )
+        for cut in cuts
+    ]
+    return [(0.0, 0.0), *points]
+
+
+def cohen_kappa(ours: Sequence[bool], theirs: Sequence[bool]) -> float:
+    """Agreement of two raters beyond chance (Cohen 1960); 1 where both never vary alike."""
+    n = len(ours)
+    agree = sum(a == b for a, b in zip(ours, theirs, strict=True)) / n
+    yes, also = sum(ours) / n, sum(theirs) / n
+    chance = yes * also + (1 - yes) * (1 - also)
+    return 1.0 if chance == 1 else (agree - chance) / (1 - chance)

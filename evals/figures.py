@@ -1,0 +1,81 @@
+"""From a result to what its page draws: tables, dumbbells and curves as inline SVG."""
+
+from __future__ import annotations
+
+from typing import Any
+
+WIDTH, ROW, LEFT, RIGHT = 720, 26, 12, 12
+CURVE = 320
+SAMPLES_SHOWN = 400
+
+
+def of_run(result: dict[str, Any]) -> dict[str, Any]:
+    """What the run page shows: figures by metric, charts, curves, samples by group."""
+    return {
+        "rows": _by_metric(result),
+        "charts": [chart for chart in map(dumbbell, _by_metric(result)) if chart],
+        "curves": [curve(found) for found in result.get("curves", [])],
+        "groups": _groups(result),
+    }
+
+
+def _by_metric(result: dict[str, Any]) -> list[dict[str, Any]]:
+    """One row for each metric, with a figure for each arm and the paired differences."""
+    arms = {arm["name"]: (place, arm["label"]) for place, arm in enumerate(result["arms"], 1)}
+    gaps = {(row["metric"], row["arm"]): row for row in result["comparisons"]}
+    rows: dict[str, dict[str, Any]] = {}
+    for metric in result["metrics"]:
+        row = rows.setdefault(metric["name"], {**metric, "arms": []})
+        place, label = arms[metric["arm"]]
+        gap = gaps.get((metric["name"], metric["arm"]))
+        row["arms"].append({**metric, "place": place, "arm_label": label, "gap": gap})
+    return list(rows.values())
+
+
+def dumbbell(row: dict[str, Any]) -> dict[str, Any] | None:
+    """Dots with whiskers on a scale from 0 to 100 %, one line for each arm."""
+    if row["unit"] != "share":
+        return None
+    span = WIDTH - LEFT - RIGHT
+    dots = [
+        {
+            "place": arm["place"],
+            "label": arm["arm_label"],
+            "y": 14 + ROW * line,
+            "x": round(LEFT + span * arm["value"], 1),
+            "low": round(LEFT + span * arm["low"], 1),
+            "high": round(LEFT + span * arm["high"], 1),
+            "value": arm["value"],
+        }
+        for line, arm in enumerate(row["arms"])
+    ]
+    ticks = [{"x": LEFT + span * share // 100, "label": f"{share} %"} for share in (0, 25, 50, 75, 100)]
+    height = 14 + ROW * len(dots) + 16
+    return {"label": row["label"], "dots": dots, "ticks": ticks, "width": WIDTH, "height": height}
+
+
+def curve(found: dict[str, Any]) -> dict[str, Any]:
+    """A square plot of rates; each series is a polyline."""
+    series = [
+        {
+            "place": place % 4 + 1,
+            "dash": "" if place < 4 else "5 4",
+            "label": line["label"],
+            "auc": line.get("auc"),
+            "points": " ".join(_point(x, y) for x, y in line["points"]),
+        }
+        for place, line in enumerate(found["series"])
+    ]
+    return {**found, "series": series, "size": CURVE}
+
+
+def _point(x: float, y: float) -> str:
+    return f"{CURVE * x:.1f},{CURVE * (1 - y):.1f}"
+
+
+def _groups(result: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Samples by group, in the order in which the groups appear."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for sample in result.get("samples", [])[:SAMPLES_SHOWN]:
+        groups.setdefault(sample["group"], []).append(sample)
+    return list(groups.items())

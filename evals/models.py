@@ -1,0 +1,157 @@
+"""Targets, runs and their figures. Risks and mitigations are named by their slugs."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.urls import reverse
+
+
+class Target(models.Model):
+    """What a run attacks: a bundled model, or an endpoint an administrator registered."""
+
+    class Kind(models.TextChoices):
+        BUNDLED = "bundled", "bundled model"
+        ENDPOINT = "endpoint", "registered endpoint"
+
+    slug = models.SlugField(max_length=80, unique=True)
+    name = models.CharField(max_length=160)
+    kind = models.CharField(max_length=10, choices=Kind, default=Kind.BUNDLED)
+    summary = models.TextField(blank=True)
+    active = models.BooleanField(default=True)
+
+    class Meta:
+        ordering = ("name",)
+        constraints = (
+            models.CheckConstraint(
+                condition=models.Q(kind__in=["bundled", "endpoint"]), name="target_kind_known"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Verdict(models.TextChoices):
+    """Whether the figures of a run mean anything; precedes them everywhere."""
+
+    MEASURABLE = "measurable", "measurable"
+    FLOOR = "floor", "floor: the attack hardly works undefended"
+    CEILING = "ceiling", "ceiling"
+    UTILITY_COLLAPSED = "utility-collapsed", "utility collapsed"
+    TOO_FEW = "too-few", "too few"
+
+
+class Run(models.Model):
+    """A frozen specification, its status, and what was measured."""
+
+    class Status(models.TextChoices):
+        QUEUED = "queued", "queued"
+        RUNNING = "running", "running"
+        DONE = "done", "done"
+        FAILED = "failed", "failed"
+        CANCELLED = "cancelled", "cancelled"
+
+    UNFINISHED = (Status.QUEUED, Status.RUNNING)
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    mitigation = models.SlugField(max_length=80)
+    risk = models.SlugField(max_length=80)
+    target = models.ForeignKey(Target, models.PROTECT, related_name="runs")
+    seed = models.PositiveIntegerField(default=0)
+    params = models.JSONField(default=dict)
+    spec = models.JSONField(help_text="everything that decides the numbers")
+    spec_digest = models.CharField(max_length=64, db_index=True)
+    status = models.CharField(max_length=10, choices=Status, default=Status.QUEUED)
+    progress_done = models.PositiveIntegerField(default=0)
+    progress_total = models.PositiveIntegerField(default=0)
+    progress_step = models.CharField(max_length=200, blank=True)
+    verdict = models.CharField(max_length=20, choices=Verdict, blank=True)
+    reason = models.TextField(blank=True, help_text="why this verdict")
+    result = models.JSONField(null=True, blank=True, help_text="the engine's whole record")
+    result_digest = models.CharField(max_length=64, blank=True)
+    error = models.TextField(blank=True)
+    origin = models.CharField(
+        max_length=200, blank=True, help_text="empty: run here; else where it was measured"
+    )
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    heartbeat_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("-created_at", "id")
+        indexes = (
+            models.Index(fields=["mitigation", "risk", "-created_at"]),
+            models.Index(fields=["status", "-created_at"]),
+        )
+        constraints = (
+            models.UniqueConstraint(
+                # Two people asking for the same thing at once share one run.
+                fields=["spec_digest"],
+                condition=models.Q(status__in=["queued", "running"]),
+                name="one_unfinished_run_of_a_spec",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(status="done")
+                | models.Q(result__isnull=False, finished_at__isnull=False)
+                & ~models.Q(verdict=""),
+                name="done_has_result_and_verdict",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(status="failed") | ~models.Q(error=""),
+                name="failed_says_why",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.mitigation} against {self.risk} on {self.target_id}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("run", args=[self.id])
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether it waits for a worker or has one."""
+        return self.status in self.UNFINISHED
+
+    @property
+    def headline(self) -> str:
+        """The name of the figure that stands for the run in lists: its first."""
+        first = next(iter(self.metrics.all()), None)
+        return first.name if first else ""
+
+
+class Metric(models.Model):
+    """One figure of a run: never without its n and its interval."""
+
+    run = models.ForeignKey(Run, models.CASCADE, related_name="metrics")
+    position = models.PositiveSmallIntegerField()
+    name = models.SlugField(max_length=80)
+    label = models.CharField(max_length=160)
+    arm = models.SlugField(max_length=80)
+    value = models.FloatField()
+    low = models.FloatField()
+    high = models.FloatField()
+    n = models.PositiveIntegerField()
+    method = models.CharField(max_length=80)
+    unit = models.CharField(max_length=20, blank=True)
+    better = models.CharField(max_length=10, blank=True, help_text="higher or lower")
+
+    class Meta:
+        ordering = ("run", "position")
+        constraints = (
+            models.UniqueConstraint(fields=["run", "name", "arm"], name="metric_once"),
+            models.CheckConstraint(
+                condition=models.Q(low__lte=models.F("value"), high__gte=models.F("value")),
+                name="interval_holds_value",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.arm}): {self.value:g} [{self.low:g}, {self.high:g}]"

@@ -1,0 +1,145 @@
+"""Running the engine for one run: a subprocess with limits, watched and killable."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+from django.conf import settings
+
+from . import operations
+from .models import Run
+
+WALL_SECONDS = int(os.environ.get("KB_RUN_SECONDS", "1800"))
+MEMORY_BYTES = int(os.environ.get("KB_RUN_BYTES", str(12 * 1024**3)))
+POLL_SECONDS = 1.0
+KEPT = ("PATH", "LANG", "LC_ALL", "VIRTUAL_ENV", "PYTHONPATH")
+
+
+Show = Callable[[int, int, str], None]
+
+
+def _silent(done: int, total: int, step: str) -> None:
+    """Progress that nobody watches here; it stands in the database all the same."""
+
+
+class Stopped(Exception):
+    """The run was cancelled while it was running."""
+
+
+def measure(run_id: uuid.UUID, show: Show = _silent) -> None:
+    """Take the run, measure it, store the record or the reason why there is none."""
+    run = operations.start(run_id=run_id)
+    if run is None:
+        return
+    try:
+        result = _run_engine(run, show)
+    except Stopped:
+        return
+    except Exception as error:
+        operations.fail(run_id=run_id, error=str(error) or type(error).__name__)
+        return
+    operations.finish(run_id=run_id, result=result)
+
+
+def _run_engine(run: Run, show: Show) -> dict[str, object]:
+    """Run the engine on the run's specification; return its record."""
+    with tempfile.TemporaryDirectory(prefix="safestack-run-") as name:
+        folder = Path(name)
+        spec, out, errors = folder / "spec.json", folder / "result.json", folder / "stderr"
+        spec.write_text(json.dumps(run.spec))
+        with errors.open("wb") as stderr:
+            process = subprocess.Popen(
+                _command(spec, out),
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                stdin=subprocess.DEVNULL,
+                cwd=settings.BASE_DIR,
+                env=_environment(folder),
+                start_new_session=True,
+                text=True,
+            )
+            try:
+                _watch(run, process, show)
+            finally:
+                _kill(process)
+        if process.returncode != 0 or not out.exists():
+            raise RuntimeError(_reason(process.returncode, errors))
+        record: dict[str, object] = json.loads(out.read_text())
+        return record
+
+
+def _command(spec: Path, out: Path) -> list[str]:
+    limits = [f"--seconds={WALL_SECONDS}", f"--bytes={MEMORY_BYTES}"]
+    engine = ["run", "--spec", str(spec), "--out", str(out)]
+    return [sys.executable, "-m", "evals.confine", *limits, "--", *engine]
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """What the engine may know: no keys, no database, a home of its own."""
+    kept = {name: os.environ[name] for name in KEPT if name in os.environ}
+    own = {"HOME": str(folder), "TMPDIR": str(folder), "SAFESTACK_VAR": str(settings.VAR)}
+    return {**kept, **own, "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+
+
+def _watch(run: Run, process: subprocess.Popen[str], show: Show) -> None:
+    """Pass progress on until the engine ends; raises Stopped or TimeoutError."""
+    assert process.stdout is not None
+    lines: queue.Queue[str] = queue.Queue()
+    threading.Thread(target=_read, args=(process.stdout, lines), daemon=True).start()
+    deadline = time.monotonic() + WALL_SECONDS
+    progress: dict[str, Any] = {"done": 0, "total": 0, "step": "starting"}
+    while process.poll() is None or not lines.empty():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"The run took longer than {WALL_SECONDS} s and was stopped.")
+        progress = _latest(lines) or progress
+        show(progress["done"], progress["total"], progress["step"])
+        if not operations.report(run_id=run.pk, **progress):
+            raise Stopped
+
+
+def _read(stream: IO[str], lines: queue.Queue[str]) -> None:
+    for line in stream:
+        lines.put(line)
+
+
+def _latest(lines: queue.Queue[str]) -> dict[str, Any] | None:
+    """The newest progress line that arrives within a poll, or None."""
+    try:
+        line = lines.get(timeout=POLL_SECONDS)
+        while not lines.empty():
+            line = lines.get_nowait()
+        found = json.loads(line)
+        return {"done": found["done"], "total": found["total"], "step": str(found["step"])}
+    except (queue.Empty, ValueError, KeyError, TypeError):
+        return None
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    """End the engine and every child of it."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    process.wait()
+
+
+def _reason(code: int, errors: Path) -> str:
+    """Why the engine ended without a record: its own last words, or how it was ended."""
+    words = errors.read_text(errors="replace").strip().splitlines()
+    if code == -signal.SIGKILL:
+        return "The engine was killed, most likely for using more memory than it may."
+    if code == -signal.SIGXCPU:
+        return "The engine used more processor time than it may."
+    return words[-1][:500] if words else f"The engine ended with code {code} and no message."

@@ -1,0 +1,134 @@
+"""How targets, runs, change sets, releases and changes look in JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers as s
+from rest_framework.reverse import reverse
+
+from evals.models import Metric, Run, Target
+from taxonomy.models import ChangeSet, Release
+
+
+class TargetRow(s.ModelSerializer[Target]):
+    class Meta:
+        model = Target
+        fields = ("slug", "name", "kind", "summary")
+
+
+class MetricRow(s.ModelSerializer[Metric]):
+    class Meta:
+        model = Metric
+        fields = (
+            "name",
+            "label",
+            "arm",
+            "value",
+            "low",
+            "high",
+            "n",
+            "method",
+            "unit",
+            "better",
+        )
+
+
+class RunRow(s.ModelSerializer[Run]):
+    """A run without its samples."""
+
+    target = s.SlugRelatedField("slug", read_only=True)
+    progress = s.SerializerMethodField()
+    validity = s.SerializerMethodField()
+    metrics = MetricRow(many=True)
+    url = s.SerializerMethodField()
+    page = s.CharField(source="get_absolute_url")
+
+    class Meta:
+        model = Run
+        fields: tuple[str, ...] = (
+            "id",
+            "mitigation",
+            "risk",
+            "target",
+            "seed",
+            "params",
+            "status",
+            "progress",
+            "validity",
+            "metrics",
+            "error",
+            "origin",
+            "spec_digest",
+            "result_digest",
+            "created_at",
+            "started_at",
+            "finished_at",
+            "url",
+            "page",
+        )
+
+    @extend_schema_field({"type": "object"})
+    def get_progress(self, run: Run) -> dict[str, Any]:
+        return {
+            "done": run.progress_done,
+            "total": run.progress_total,
+            "step": run.progress_step,
+        }
+
+    @extend_schema_field({"type": ["object", "null"]})
+    def get_validity(self, run: Run) -> dict[str, str] | None:
+        return {"verdict": run.verdict, "reason": run.reason} if run.verdict else None
+
+    def get_url(self, run: Run) -> str:
+        return str(reverse("api:run", args=[run.pk], request=self.context.get("request")))
+
+
+class RunFull(RunRow):
+    """A run with its specification and the engine's whole record."""
+
+    comparison = s.SerializerMethodField()
+    provenance = s.SerializerMethodField()
+
+    class Meta(RunRow.Meta):
+        fields = (*RunRow.Meta.fields, "spec", "comparison", "provenance", "result")
+
+    @extend_schema_field({"type": ["object", "null"]})
+    def get_comparison(self, run: Run) -> dict[str, Any] | None:
+        """The primary paired comparison of the arms."""
+        found = (run.result or {}).get("comparisons", [])
+        return next((row for row in found if row.get("primary")), None)
+
+    @extend_schema_field({"type": ["object", "null"]})
+    def get_provenance(self, run: Run) -> dict[str, Any] | None:
+        return (run.result or {}).get("provenance")
+
+
+class ChangeSetRow(s.ModelSerializer[ChangeSet]):
+    class Meta:
+        model = ChangeSet
+        fields = ("id", "title", "rationale", "state", "created_at", "published_at")
+
+
+class ReleaseRow(s.ModelSerializer[Release]):
+    class Meta:
+        model = Release
+        fields: tuple[str, ...] = ("number", "note", "digest", "created_at")
+
+
+class ReleaseFull(ReleaseRow):
+    class Meta(ReleaseRow.Meta):
+        fields = (*ReleaseRow.Meta.fields, "snapshot")
+
+
+class ChangeRow(s.Serializer[Any]):
+    """One recorded change of one row."""
+
+    id = s.CharField()
+    at = s.DateTimeField()
+    what = s.CharField()
+    object = s.CharField()
+    label = s.CharField()
+    by = s.CharField(allow_null=True)
+    reason = s.CharField(allow_blank=True)

@@ -1,0 +1,213 @@
+"""Loading papers, placements and vectors from ``fixtures/``: everything or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pghistory
+from django.db import transaction
+from django.utils import timezone
+
+from evals.engine import registry
+from taxonomy.fixtures import Finder, FixtureError, Row, check, digest, rows, sync
+from taxonomy.loading import load_taxonomy
+from taxonomy.models import Category, ChangeSet, Mitigation, Risk
+from taxonomy.operations import publish_release
+
+from .models import Paper, Placement, Proposal, Provenance
+
+FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
+FACTS = ["title", "authors", "year", "venue", "arxiv_id", "doi", "url", "lists", "survey_cited"]
+WRITTEN = ["summary", "summary_basis", "status"]
+
+
+def load_all(folder: Path = FIXTURES) -> dict[str, dict[str, int]] | None:
+    """Load every fixture in one transaction, as one published change set and release.
+
+    Returns counts for each kind of row, or None where these very files are loaded already.
+    Raises FixtureError, naming file, line and reason; nothing is loaded then.
+    """
+    mark = digest(folder.glob("**/*.jsonl"))
+    latest = ChangeSet.objects.exclude(source_digest="").first()
+    if latest and latest.source_digest == mark:
+        return None
+    with transaction.atomic(), pghistory.context(reason="fixtures loaded", source=mark):
+        counts = load_taxonomy(folder)
+        counts |= {"papers": load_papers(folder), "placements": load_placements(folder)}
+        counts |= {"proposals": load_proposals(folder), "runnable": mark_runnable()}
+        ChangeSet.objects.create(
+            title="Fixtures loaded",
+            rationale="The curated corpus and taxonomy that ship with this version.",
+            state=ChangeSet.State.PUBLISHED,
+            source_digest=mark,
+            published_at=timezone.now(),
+        )
+        publish_release(by=None, note="Loaded from the files that ship with this version.")
+    return counts
+
+
+def load_papers(folder: Path) -> dict[str, int]:
+    """Facts of every paper, with the summaries of the curated ones."""
+    written = {row["key"]: row for _, _, row in _curated(folder)}
+    found = []
+    for path, line, row in [*_facts(folder), *_landmarks(folder)]:
+        found.append(check(path, line, _paper(row, written.get(row["key"], {}))))
+    return sync(found, "key", FACTS + WRITTEN)
+
+
+def _facts(folder: Path) -> Iterator[tuple[Path, int, Row]]:
+    path = folder / "papers/facts.jsonl"
+    for line, row in rows(path, "key"):
+        yield path, line, row
+
+
+def _landmarks(folder: Path) -> Iterator[tuple[Path, int, Row]]:
+    """Papers that the collected lists miss, carried by their curated row."""
+    for path, line, row in _curated(folder):
+        if "landmark" in row:
+            yield path, line, {"key": row["key"], **row["landmark"]}
+
+
+def _curated(folder: Path) -> Iterator[tuple[Path, int, Row]]:
+    seen: dict[str, str] = {}
+    for path in sorted((folder / "papers").glob("curated-*.jsonl")):
+        for line, row in rows(path, "key"):
+            if row["key"] in seen:
+                raise FixtureError(path, line, f"{row['key']} stands in {seen[row['key']]} too")
+            seen[row["key"]] = path.name
+            yield path, line, row
+
+
+def _paper(row: Row, written: Row) -> Paper:
+    return Paper(
+        key=row["key"],
+        title=row.get("title", ""),
+        authors=row.get("authors", []),
+        year=row.get("year"),
+        venue=row.get("venue", ""),
+        arxiv_id=row.get("arxiv_id", ""),
+        doi=row.get("doi", ""),
+        url=row.get("url", ""),
+        lists=row.get("lists", []),
+        survey_cited=row.get("survey_cited"),
+        summary=written.get("summary", ""),
+        summary_basis=written.get("basis", ""),
+        status=Provenance.CURATED if written else Provenance.SUGGESTED,
+    )
+
+
+def load_placements(folder: Path) -> dict[str, int]:
+    """Curated placements where a paper has them, else the suggested one.
+
+    A placement that a person made or changed stays; the rest is made to match the files.
+    """
+    wanted = _wanted_placements(folder)
+    known = {_place(p): p for p in Placement.objects.filter(placed_by=None)}
+    by_hand = {_place(p) for p in Placement.objects.exclude(placed_by=None)}
+    gone = [placed.pk for place, placed in known.items() if place not in wanted]
+    Placement.objects.filter(pk__in=gone).delete()
+    new = [p for place, p in wanted.items() if place not in known and place not in by_hand]
+    Placement.objects.bulk_create(new, batch_size=500)
+    changed = [
+        known[place] for place in wanted.keys() & known.keys() if _differ(known[place], wanted[place])
+    ]
+    Placement.objects.bulk_update(changed, ["kind", "origin", "evidence"], batch_size=500)
+    return {"created": len(new), "updated": len(changed), "removed": len(gone)}
+
+
+def _place(placed: Placement) -> tuple[int, int | None, int | None]:
+    return placed.paper_id, placed.risk_id, placed.category_id
+
+
+def _differ(old: Placement, new: Placement) -> bool:
+    """Copy the new role onto the old row; tell whether anything changed."""
+    before = (old.kind, old.origin, old.evidence)
+    old.kind, old.origin, old.evidence = new.kind, new.origin, new.evidence
+    return before != (new.kind, new.origin, new.evidence)
+
+
+def _wanted_placements(folder: Path) -> dict[tuple[int, int | None, int | None], Placement]:
+    find = {"risk": Finder(Risk), "category": Finder(Category)}
+    paper = Finder(Paper, "key")
+    wanted: dict[tuple[int, int | None, int | None], Placement] = {}
+    curated = set()
+    for path, line, row in _curated(folder):
+        curated.add(row["key"])
+        for given in row.get("placements", []):
+            what = "risk" if "risk" in given else "category"
+            target = {what: find[what](path, line, given.get(what))}
+            placed = Placement(
+                paper=paper(path, line, row["key"]),
+                kind=given.get("kind", ""),
+                origin=Provenance.CURATED,
+                evidence=given.get("reason", ""),
+                **target,
+            )
+            _add(wanted, path, line, placed)
+    for path, line, row in _facts(folder):
+        if row["key"] not in curated:
+            _add(wanted, path, line, _suggestion(path, line, row, find, paper))
+    return wanted
+
+
+def _suggestion(path: Path, line: int, row: Row, find: dict[str, Any], paper: Any) -> Placement:
+    given = row.get("suggested", {})
+    what, _, name = given.get("target", "").partition(":")
+    if what not in find:
+        raise FixtureError(path, line, f"suggests neither a risk nor a category: {what!r}")
+    return Placement(
+        paper=paper(path, line, row["key"]),
+        kind=given.get("kind", ""),
+        origin=Provenance.SUGGESTED,
+        evidence=given.get("basis", ""),
+        **{what: find[what](path, line, name)},
+    )
+
+
+def _add(
+    wanted: dict[tuple[int, int | None, int | None], Placement],
+    path: Path,
+    line: int,
+    placed: Placement,
+) -> None:
+    check(path, line, placed)
+    if _place(placed) in wanted:
+        raise FixtureError(path, line, f"places {placed.paper.key} at {placed.target} twice")
+    wanted[_place(placed)] = placed
+
+
+def load_proposals(folder: Path) -> dict[str, int]:
+    """Which papers propose which mitigation."""
+    path = folder / "mitigations/mitigations.jsonl"
+    mitigation, paper = Finder(Mitigation), Finder(Paper, "key")
+    known = set(Proposal.objects.values_list("paper_id", "mitigation_id"))
+    new = []
+    for line, row in rows(path):
+        for key in row.get("papers", []):
+            found = Proposal(
+                paper=paper(path, line, key), mitigation=mitigation(path, line, row["slug"])
+            )
+            if (found.paper_id, found.mitigation_id) not in known:
+                new.append(found)
+        _check_claims(path, line, row, paper)
+    Proposal.objects.bulk_create(new)
+    return {"created": len(new), "updated": 0, "kept": len(known)}
+
+
+def _check_claims(path: Path, line: int, row: Row, paper: Finder) -> None:
+    """A claimed figure names a paper that we hold."""
+    for given in row.get("risks", []):
+        if claim := given.get("claim"):
+            paper(path, line, claim.get("paper"))
+
+
+def mark_runnable() -> dict[str, int]:
+    """Give each mitigation that the engine implements its key."""
+    names = [mitigation.slug for mitigation in registry.mitigations()]
+    Mitigation.objects.exclude(slug__in=names).exclude(engine_key="").update(engine_key="")
+    for mitigation in Mitigation.objects.filter(slug__in=names, engine_key=""):
+        mitigation.engine_key = mitigation.slug
+        mitigation.save(update_fields=["engine_key"])
+    return {"created": 0, "updated": 0, "kept": len(names)}

@@ -1,0 +1,44 @@
+"""A stopped database is said in words, on pages and in the API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+
+from . import problems
+
+RETRY_SECONDS = 10
+
+
+class DatabaseDownMiddleware:
+    """Answers 503 with advice where the database cannot be reached."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        try:
+            return self.get_response(request)
+        except (OperationalError, InterfaceError):
+            return unavailable(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        """Answer for a view that lost the database, before Django makes it a 500."""
+        if isinstance(error, OperationalError | InterfaceError):
+            return unavailable(request)
+        return None
+
+
+def unavailable(request: HttpRequest) -> HttpResponse:
+    """The 503 answer: problem+json under /api/, a plain page elsewhere."""
+    hint = "The database does not answer. Try again in a few seconds."
+    if request.path.startswith("/api/"):
+        response: HttpResponse = problems.response(503, "Service unavailable", hint)
+    else:
+        page = render_to_string("503.html", {"hint": hint})
+        response = HttpResponse(page, status=503)
+    response["Retry-After"] = str(RETRY_SECONDS)
+    return response

@@ -1,0 +1,1 @@
+"""Every read. One module for each kind of page, each function a few bounded queries."""

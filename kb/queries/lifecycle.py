@@ -1,0 +1,273 @@
+"""The map: home, stages, categories, risks, directions, frameworks."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db.models import Count, F, Prefetch, Q, QuerySet
+from django.db.models.functions import Coalesce
+
+from evals import queries as evals
+from kb.models import Embedding, Kind, Paper, Placement
+from taxonomy.models import (
+    Category,
+    Direction,
+    EvidenceGrade,
+    Framework,
+    FrameworkEntry,
+    Mapping,
+    Mitigation,
+    Risk,
+    RiskMitigation,
+    Stage,
+    Status,
+)
+
+from .papers import papers
+
+HERE = Coalesce("risk__category__stage__slug", "category__stage__slug")
+TOP_PAPERS = 12
+
+
+@dataclass
+class MatrixRow:
+    """One stage of the home page: its papers by kind and its risks."""
+
+    stage: Stage
+    cells: list[tuple[str, int]]
+    papers: int
+    risks: int
+    mitigations: int
+
+
+@dataclass
+class Home:
+    """What the home page shows."""
+
+    kinds: list[tuple[str, str]]
+    rows: list[MatrixRow]
+    totals: dict[str, int] = field(default_factory=dict)
+
+
+def home() -> Home:
+    """The stage by kind matrix: distinct papers in each cell. Four queries or so."""
+    counts = _cell_counts()
+    per_stage = dict(
+        Placement.objects.annotate(stage=HERE)
+        .values_list("stage")
+        .annotate(n=Count("paper", distinct=True))
+    )
+    rows = [
+        MatrixRow(
+            stage,
+            [(kind, counts[stage.slug, kind]) for kind in Kind.values],
+            per_stage.get(stage.slug, 0),
+            stage.risk_count,
+            stage.mitigation_count,
+        )
+        for stage in stages()
+    ]
+    return Home(list(Kind.choices), rows, totals())
+
+
+def _cell_counts() -> dict[tuple[str, str], int]:
+    found = (
+        Placement.objects.annotate(stage=HERE)
+        .values("stage", "kind")
+        .annotate(n=Count("paper", distinct=True))
+    )
+    return defaultdict(int, {(row["stage"], row["kind"]): row["n"] for row in found})
+
+
+def stages() -> QuerySet[Stage]:
+    """Stages in order, each with ``risk_count`` and ``mitigation_count``."""
+    active = Q(categories__risks__status=Status.ACTIVE)
+    return Stage.objects.annotate(
+        risk_count=Count("categories__risks", filter=active, distinct=True),
+        mitigation_count=Count(
+            "mitigations", filter=Q(mitigations__status=Status.ACTIVE), distinct=True
+        ),
+    )
+
+
+def totals() -> dict[str, int]:
+    """How much the knowledge base holds."""
+    return {
+        "papers": Paper.objects.count(),
+        "curated": Paper.objects.filter(status="curated").count(),
+        "risks": Risk.objects.filter(status=Status.ACTIVE).count(),
+        "mitigations": Mitigation.objects.filter(status=Status.ACTIVE).count(),
+        "runnable": Mitigation.objects.exclude(engine_key="").count(),
+        "searchable": Embedding.objects.values("paper").distinct().count(),
+    }
+
+
+def risks() -> QuerySet[Risk]:
+    """Active risks with ``paper_count``, ``answer_count`` and ``runnable_count``."""
+    return (
+        Risk.objects.filter(status=Status.ACTIVE)
+        .select_related("category__stage")
+        .annotate(
+            paper_count=Count("placements__paper", distinct=True),
+            answer_count=Count("answers", distinct=True),
+            runnable_count=Count(
+                "answers", filter=~Q(answers__mitigation__engine_key=""), distinct=True
+            ),
+        )
+    )
+
+
+@dataclass
+class Node:
+    """A category with its depth, its risks and the papers placed straight under it."""
+
+    category: Category
+    depth: int
+    risks: list[Risk]
+    papers: int
+
+
+def stage_page(slug: str) -> dict[str, Any] | None:
+    """A stage, its outline with risks, and its papers by kind; None where there is none."""
+    stage = stages().filter(slug=slug).first()
+    if stage is None:
+        return None
+    counts = _cell_counts()
+    cells = [(kind, label, counts[slug, kind]) for kind, label in Kind.choices]
+    return {"stage": stage, "outline": outline(stage), "cells": cells, "stages": list(stages())}
+
+
+def outline(stage: Stage) -> list[Node]:
+    """The categories of a stage in reading order, depth first."""
+    tree = (
+        Category.objects.with_tree_fields()
+        .filter(stage=stage)
+        .annotate(here=Count("placements__paper", distinct=True))
+    )
+    by_category = defaultdict(list)
+    for risk in risks().filter(category__stage=stage):
+        by_category[risk.category_id].append(risk)
+    return [
+        Node(node, node.tree_depth, by_category[node.pk], node.here)  # type: ignore[attr-defined]
+        for node in tree
+    ]
+
+
+def category_page(slug: str) -> dict[str, Any] | None:
+    """A category: what is above and below it, its risks and newest papers."""
+    node = Category.objects.select_related("stage", "parent").filter(slug=slug).first()
+    if node is None:
+        return None
+    below = list(node.descendants(include_self=True))
+    placed = Q(placements__category__in=below) | Q(placements__risk__category__in=below)
+    found = papers().filter(placed).distinct()
+    return {
+        "category": node,
+        "above": list(node.ancestors()),
+        "children": [child for child in below if child.parent_id == node.pk],
+        "risks": list(risks().filter(category__in=below)),
+        "directions": list(Direction.objects.filter(category__in=below)),
+        "papers": list(found.order_by("status", "-year", "key")[:TOP_PAPERS]),
+        "paper_count": found.count(),
+    }
+
+
+def risk(slug: str) -> Risk | None:
+    """One risk, retired ones too, with its stages."""
+    found = Risk.objects.select_related("category__stage").prefetch_related("stages")
+    return found.filter(slug=slug).first()
+
+
+def risk_page(slug: str) -> dict[str, Any] | None:
+    """A risk: definition, mitigations with their evidence, papers by kind, mappings."""
+    found = risk(slug)
+    if found is None:
+        return None
+    return {
+        "risk": found,
+        "above": [*found.category.ancestors(), found.category],
+        "kinds": kind_counts(found),
+        "answers": answers(found),
+        "papers": risk_papers(found),
+        "mappings": mappings(found),
+        "directions": list(found.directions.all()),
+        "neighbours": list(risks().filter(category=found.category_id).exclude(pk=found.pk)),
+    }
+
+
+def kind_counts(risk: Risk) -> list[tuple[str, str, int]]:
+    """(kind, label, papers) under a risk, in the matrix's order."""
+    counts = dict(risk.placements.values_list("kind").annotate(n=Count("paper", distinct=True)))
+    return [(kind, label, counts.get(kind, 0)) for kind, label in Kind.choices]
+
+
+def risk_papers(risk: Risk, limit: int = TOP_PAPERS) -> list[Paper]:
+    """The papers of a risk, curated ones first, then the most listed and newest."""
+    found = papers().filter(placements__risk=risk).annotate(role=F("placements__kind"))
+    return list(found.order_by("status", "-lists__length", "-year", "key")[:limit])
+
+
+def answers(risk: Risk) -> list[RiskMitigation]:
+    """The mitigations that answer a risk, each with ``latest_run``; best evidence first."""
+    found = list(
+        risk.answers.filter(mitigation__status=Status.ACTIVE).select_related("mitigation")
+    )
+    latest = evals.latest_runs(risk=risk.slug)
+    order = list(EvidenceGrade.values)
+    for answer in found:
+        answer.latest_run = latest.get((answer.mitigation.slug, risk.slug))  # type: ignore[attr-defined]
+    return sorted(
+        found,
+        key=lambda a: (
+            a.latest_run is None,  # type: ignore[attr-defined]
+            not a.mitigation.runnable,
+            order.index(a.grade),
+            a.mitigation.name,
+        ),
+    )
+
+
+def mappings(risk: Risk) -> list[Mapping]:
+    """The framework entries a risk is mapped to, by framework."""
+    found = risk.mappings.select_related("entry__framework")
+    return list(found.order_by("entry__framework__name", "entry__ident"))
+
+
+def frameworks() -> QuerySet[Framework]:
+    """Frameworks with ``entry_count`` and ``mapped_count``."""
+    return Framework.objects.annotate(
+        entry_count=Count("entries", distinct=True),
+        mapped_count=Count("entries", filter=Q(entries__mappings__isnull=False), distinct=True),
+    )
+
+
+def framework_page(slug: str) -> dict[str, Any] | None:
+    """A framework's entries, each with the risks mapped to it."""
+    found = frameworks().filter(slug=slug).first()
+    if found is None:
+        return None
+    related = Prefetch("mappings", Mapping.objects.select_related("risk"))
+    entries = FrameworkEntry.objects.filter(framework=found).prefetch_related(related)
+    return {"framework": found, "entries": list(entries.order_by("kind", "ident"))}
+
+
+def direction_page(slug: str) -> dict[str, Any] | None:
+    """A research direction with its risks, open questions and newest papers."""
+    found = Direction.objects.select_related("category__stage").filter(slug=slug).first()
+    if found is None:
+        return None
+    listed = list(risks().filter(directions=found))
+    recent = papers().filter(placements__risk__in=listed, status="curated").distinct()
+    return {
+        "direction": found,
+        "risks": listed,
+        "papers": list(recent.order_by("-year", "key")[:TOP_PAPERS]),
+        "paper_count": recent.count(),
+    }
+
+
+def directions() -> QuerySet[Direction]:
+    """The research directions in order, each with ``risk_count``."""
+    return Direction.objects.select_related("category").annotate(risk_count=Count("risks"))

@@ -1,0 +1,88 @@
+"""Mitigations: the catalogue, one of them, and the coverage of risks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Count, Q, QuerySet
+
+from evals import queries as evals
+from evals.engine import registry
+from evals.models import Run
+from taxonomy.models import Mitigation, Risk, Status
+
+from .papers import papers
+
+
+def mitigations() -> QuerySet[Mitigation]:
+    """Active mitigations with their stages and risks; the runnable ones first."""
+    return (
+        Mitigation.objects.filter(status=Status.ACTIVE)
+        .prefetch_related("stages", "risks")
+        .order_by(~Q(engine_key__gt=""), "name")
+    )
+
+
+def mitigation(slug: str) -> Mitigation | None:
+    """One mitigation, retired ones too."""
+    return Mitigation.objects.prefetch_related("stages", "risks").filter(slug=slug).first()
+
+
+def mitigation_page(slug: str) -> dict[str, Any] | None:
+    """A mitigation: what it answers, who proposes it, its runs, what can be set."""
+    found = mitigation(slug)
+    if found is None:
+        return None
+    return {
+        "mitigation": found,
+        "engine": registry.get_mitigation(found.engine_key) if found.runnable else None,
+        "answers": list(found.answers.select_related("risk").order_by("risk__name")),
+        "papers": list(papers().filter(proposals__mitigation=found).order_by("year", "key")),
+        "runs": list(evals.runs().filter(mitigation=found.slug)[:20]),
+    }
+
+
+def coverage() -> dict[str, Any]:
+    """For every risk the counts of papers, mitigations, runnable and measured ones."""
+    measured = measured_pairs()
+    risks = (
+        Risk.objects.filter(status=Status.ACTIVE)
+        .select_related("category__stage")
+        .annotate(
+            paper_count=Count("placements__paper", distinct=True),
+            mitigation_count=Count("answers", distinct=True),
+            runnable_count=Count(
+                "answers", filter=~Q(answers__mitigation__engine_key=""), distinct=True
+            ),
+        )
+        .order_by("category__stage__position", "name")
+    )
+    rows = [
+        {
+            "slug": risk.slug,
+            "name": risk.name,
+            "stage": risk.category.stage.slug,
+            "papers": risk.paper_count,
+            "mitigations": risk.mitigation_count,
+            "runnable": risk.runnable_count,
+            "measured": sum(pair[1] == risk.slug for pair in measured),
+        }
+        for risk in risks
+    ]
+    return {"risks": rows, "totals": _totals(rows)}
+
+
+def measured_pairs() -> set[tuple[str, str]]:
+    """(mitigation, risk) of every pair with a finished run."""
+    done = Run.objects.filter(status=Run.Status.DONE)
+    return set(done.order_by().values_list("mitigation", "risk").distinct())
+
+
+def _totals(rows: list[dict[str, Any]]) -> dict[str, int]:
+    return {
+        "risks": len(rows),
+        **{
+            f"with_{name}": sum(bool(row[name]) for row in rows)
+            for name in ("papers", "mitigations", "runnable", "measured")
+        },
+    }

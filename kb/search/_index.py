@@ -1,0 +1,183 @@
+"""The one door to FAISS: an exact inner-product index over the vectors in PostgreSQL.
+
+The file under ``var/index`` is a cache with a manifest; it may be thrown away at any time.
+Each process holds one index in memory, looks before each search whether PostgreSQL has
+newer vectors (one small query), and takes just those.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from django.conf import settings
+from django.db.models import Count, Max, QuerySet
+
+from kb.models import Embedding
+
+from ._embedder import embedder
+from ._vectors import decode
+
+# A transaction may commit rows stamped a little before ones that are visible already.
+OVERLAP = timedelta(seconds=30)
+
+
+@dataclass(frozen=True)
+class State:
+    """What PostgreSQL holds, or what an index was made from."""
+
+    model: str
+    rows: int
+    newest: str
+
+    @classmethod
+    def now(cls) -> State:
+        """The present state of the vectors in PostgreSQL."""
+        found = _rows().aggregate(rows=Count("pk"), newest=Max("updated_at"))
+        newest = found["newest"].isoformat() if found["newest"] else ""
+        return cls(embedder().name, found["rows"], newest)
+
+
+def _rows() -> QuerySet[Embedding]:
+    return Embedding.objects.filter(model=embedder().name)
+
+
+class PaperIndex:
+    """Paper ids by vector; safe to use from several threads."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.state: State | None = None
+        self._faiss_index: Any = None
+        self._lock = threading.Lock()
+
+    def search(
+        self, vector: np.ndarray, k: int, allowed: np.ndarray | None = None
+    ) -> list[tuple[int, float]]:
+        """The ``k`` nearest papers to a unit ``vector`` of shape (dimension,).
+
+        ``allowed`` restricts the search itself to these paper ids (int64). Returns
+        (paper id, cosine similarity), best first.
+        """
+        with self._lock:
+            self._refresh()
+            if self._faiss_index is None or k < 1:
+                return []
+            scores, ids = self._search(vector, k, allowed)
+        return [(int(i), float(s)) for i, s in zip(ids, scores, strict=True) if i >= 0]
+
+    def _search(self, vector: np.ndarray, k: int, allowed: np.ndarray | None) -> Any:
+        import faiss
+
+        params = None
+        if allowed is not None:
+            params = faiss.SearchParameters(sel=faiss.IDSelectorBatch(allowed))
+        found = self._faiss_index.search(vector[None, :], k, params=params)
+        return found[0][0], found[1][0]
+
+    def vector(self, paper_id: int) -> np.ndarray | None:
+        """The vector of one paper, or None where it has none."""
+        row = _rows().filter(paper_id=paper_id).values_list("vector", flat=True).first()
+        return None if row is None else np.asarray(decode([bytes(row)])[0])
+
+    def rebuild(self) -> State:
+        """Build from PostgreSQL and write the file; return what it was built from."""
+        with self._lock:
+            self._build(State.now())
+            self._write()
+            assert self.state is not None
+            return self.state
+
+    def _refresh(self) -> None:
+        """Bring the index in memory up to what PostgreSQL holds."""
+        wanted = State.now()
+        if wanted == self.state:
+            return
+        if self.state is None and self._read(wanted):
+            return
+        if self.state is None or not self._catch_up(wanted):
+            self._build(wanted)
+
+    def _catch_up(self, wanted: State) -> bool:
+        """Take the newer vectors; False where that is not enough (rows were deleted)."""
+        assert self.state is not None
+        if not self.state.newest or self.state.model != wanted.model:
+            return False
+        since = datetime.fromisoformat(self.state.newest) - OVERLAP
+        self._add(_rows().filter(updated_at__gte=since))
+        self.state = wanted
+        return bool(self._faiss_index.ntotal == wanted.rows)
+
+    def _build(self, wanted: State) -> None:
+        self._faiss_index = None
+        self._add(_rows().order_by("paper_id"))
+        self.state = wanted
+
+    def _add(self, rows: QuerySet[Embedding]) -> None:
+        pairs = list(rows.values_list("paper_id", "vector"))
+        if not pairs:
+            return
+        ids = np.array([pk for pk, _ in pairs], dtype=np.int64)
+        matrix = decode([bytes(vector) for _, vector in pairs])
+        if self._faiss_index is None:
+            self._faiss_index = _empty(matrix.shape[1])
+        self._faiss_index.remove_ids(ids)
+        self._faiss_index.add_with_ids(matrix, ids)
+
+    def _read(self, wanted: State) -> bool:
+        """Load the file if its manifest is exactly the wanted state."""
+        import faiss
+
+        path = self.folder / "manifest.json"
+        try:
+            manifest = json.loads(path.read_text())
+            if manifest["state"] != asdict(wanted):
+                return False
+            self._faiss_index = faiss.read_index(str(self.folder / manifest["file"]))
+        except (OSError, ValueError, KeyError, RuntimeError):
+            return False  # missing or damaged: it is built again from PostgreSQL
+        _one_thread()
+        self.state = wanted
+        return True
+
+    def _write(self) -> None:
+        """Write index and manifest under temporary names, then move them into place."""
+        import faiss
+
+        if self._faiss_index is None or self.state is None:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        temporary = self.folder / f"papers.{os.getpid()}.tmp"
+        faiss.write_index(self._faiss_index, str(temporary))
+        temporary.replace(self.folder / "papers.faiss")
+        manifest = {
+            "file": "papers.faiss",
+            "kind": "IndexIDMap2(IndexFlatIP)",
+            "dimension": self._faiss_index.d,
+            "state": asdict(self.state),
+        }
+        temporary.write_text(json.dumps(manifest, indent=1))
+        temporary.replace(self.folder / "manifest.json")
+
+
+def _empty(dimension: int) -> Any:
+    import faiss
+
+    _one_thread()
+    return faiss.IndexIDMap2(faiss.IndexFlatIP(dimension))
+
+
+def _one_thread() -> None:
+    """Small indexes are searched faster by one thread: 0.05 ms against 8 ms with two."""
+    import faiss
+
+    faiss.omp_set_num_threads(1)
+
+
+PAPERS = PaperIndex(settings.VAR / "index")

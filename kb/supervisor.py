@@ -1,0 +1,88 @@
+"""Web server and worker under one roof: started together, stopped together."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from types import FrameType
+
+from django.conf import settings
+
+GRACE_SECONDS = 10
+POLL_SECONDS = 0.3
+
+
+class Stop(Exception):
+    """Somebody asked the site to stop."""
+
+
+def run(host: str, port: int, threads: int, workers: int) -> int:
+    """Serve until interrupted or until a part ends by itself; return the exit code."""
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, _stop)
+    parts = {"web server": _start(_web(host, port, threads))}
+    parts |= {f"worker {n}": _start(_worker()) for n in range(1, workers + 1)}
+    try:
+        while all(part.poll() is None for part in parts.values()):
+            time.sleep(POLL_SECONDS)
+        ended = next(name for name, part in parts.items() if part.poll() is not None)
+        print(f"The {ended} ended by itself; stopping the rest.", file=sys.stderr)
+        return 1
+    except Stop:
+        return 0
+    finally:
+        _end(list(parts.values()))
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise Stop
+
+
+def _web(host: str, port: int, threads: int) -> list[str]:
+    return [
+        sys.executable,
+        "-m",
+        "gunicorn",
+        "kb.wsgi",
+        f"--bind={host}:{port}",
+        "--worker-class=gthread",
+        "--workers=1",
+        f"--threads={threads}",
+        "--timeout=60",
+        "--graceful-timeout=5",
+        "--limit-request-line=8190",
+        "--log-level=warning",
+    ]
+
+
+def _worker() -> list[str]:
+    return [sys.executable, "manage.py", "worker"]
+
+
+def _start(command: list[str]) -> subprocess.Popen[bytes]:
+    """Start a part in a process group of its own, so that Ctrl-C reaches us first."""
+    return subprocess.Popen(command, cwd=settings.BASE_DIR, start_new_session=True)
+
+
+def _end(parts: list[subprocess.Popen[bytes]]) -> None:
+    """Ask every part to stop; after the grace kill what is left, children too."""
+    for part in parts:
+        _signal(part, signal.SIGTERM)
+    deadline = time.monotonic() + GRACE_SECONDS
+    for part in parts:
+        try:
+            part.wait(timeout=max(0.1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            pass
+        _signal(part, signal.SIGKILL)
+        part.wait()
+
+
+def _signal(part: subprocess.Popen[bytes], number: int) -> None:
+    try:
+        os.killpg(part.pid, number)
+    except ProcessLookupError:
+        pass

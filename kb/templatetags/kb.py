@@ -1,0 +1,99 @@
+"""Template filters and tags used on many pages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import template
+from django.http import QueryDict
+from django.utils.safestring import mark_safe
+
+register = template.Library()
+
+
+@register.filter
+def percent(value: float | None, digits: int = 0) -> str:
+    """A share as per cent: 0.083 gives ``8 %``; nothing gives an en dash."""
+    return "–" if value is None else f"{100 * value:.{digits}f} %"
+
+
+@register.simple_tag(takes_context=True)
+def query(context: dict[str, Any], **changes: Any) -> str:
+    """The present query string with some values changed; None or '' drops one.
+
+    ``cursor`` and ``page`` are dropped, since they belong to the old question.
+    """
+    params: QueryDict = context["request"].GET.copy()
+    for name in ("page", "cursor"):
+        params.pop(name, None)
+    for name, value in changes.items():
+        params.pop(name, None)
+        if value not in (None, ""):
+            params[name] = str(value)
+    return "?" + params.urlencode()
+
+
+@register.simple_tag(takes_context=True)
+def current(context: dict[str, Any], name: str) -> str:
+    """``aria-current`` where the page of that name is shown."""
+    match = context["request"].resolver_match if "request" in context else None
+    return mark_safe('aria-current="page"') if match and match.view_name == name else ""
+
+
+@register.filter
+def shorten_authors(authors: list[str], most: int = 4) -> str:
+    """The first few names; ``et al.`` stands for the rest."""
+    shown = ", ".join(authors[:most])
+    return f"{shown} et al." if len(authors) > most and "et al." not in shown else shown
+
+
+@register.filter
+def figure(value: float | None, unit: str = "") -> str:
+    """A measured value in its unit: shares as per cent, times in ms, others plainly."""
+    if value is None:
+        return "–"
+    if unit == "share":
+        return f"{100 * value:.0f} %"
+    if unit == "ms":
+        return f"{value:,.0f} ms" if value >= 10 else f"{value:.2g} ms"
+    return f"{value:.3g} {unit}".strip()
+
+
+@register.filter
+def words(slug: str) -> str:
+    """A slug as words."""
+    return slug.replace("-", " ")
+
+
+@register.simple_tag(takes_context=True)
+def adding(context: dict[str, Any], name: str, value: str) -> str:
+    """The present query string with one more value of a parameter, on its first page."""
+    params = _first_page(context)
+    params.appendlist(name, value)
+    return "?" + params.urlencode()
+
+
+@register.simple_tag(takes_context=True)
+def without(context: dict[str, Any], name: str, value: str) -> str:
+    """The present query string without one value of a parameter, on its first page."""
+    params = _first_page(context)
+    params.setlist(name, [kept for kept in params.getlist(name) if kept != value])
+    return "?" + params.urlencode()
+
+
+def _first_page(context: dict[str, Any]) -> QueryDict:
+    params: QueryDict = context["request"].GET.copy()
+    params.pop("page", None)
+    return params
+
+
+@register.filter
+def points(share: float) -> str:
+    """A difference of shares in percentage points, with its sign."""
+    return f"{100 * share:+.0f} points".replace("-", "−")
+
+
+@register.filter
+def p_value(value: float) -> str:
+    """A p-value: small ones as a bound."""
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"

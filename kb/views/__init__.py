@@ -1,0 +1,1 @@
+"""Pages of the reading room: parse, one call into the queries, render."""

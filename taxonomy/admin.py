@@ -1,0 +1,103 @@
+"""Correcting the taxonomy in Django's admin; each save bumps the version and is recorded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pghistory
+from django.contrib import admin
+from django.forms import ModelForm
+from django.http import HttpRequest
+
+from .models import (
+    Category,
+    ChangeSet,
+    Direction,
+    Framework,
+    FrameworkEntry,
+    Mapping,
+    Mitigation,
+    Release,
+    Risk,
+    RiskMitigation,
+    Stage,
+)
+
+
+class Versioned(admin.ModelAdmin[Any]):
+    """An edited row gets a new version, so that loading fixtures leaves it alone."""
+
+    readonly_fields: tuple[str, ...] = ("version",)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: ModelForm, change: bool) -> None:
+        """Save with a new version and a reason in the history."""
+        obj.version += 1 if change else 0
+        with pghistory.context(reason="edited in the admin"):
+            super().save_model(request, obj, form, change)
+
+
+@admin.register(Category)
+class CategoryAdmin(Versioned):
+    list_display = ("__str__", "stage", "origin")
+    list_filter = ("stage", "origin")
+    search_fields = ("name", "number")
+    list_select_related = ("stage",)
+
+
+class AnswerInline(admin.TabularInline[RiskMitigation, Risk]):
+    model = RiskMitigation
+    extra = 0
+    fields = ("mitigation", "claim", "claim_value", "claim_unit", "claim_source", "grade")
+    autocomplete_fields = ("mitigation",)
+
+
+@admin.register(Risk)
+class RiskAdmin(Versioned):
+    list_display = ("name", "category", "status", "version")
+    list_filter = ("status", "category__stage")
+    search_fields = ("name", "aliases")
+    list_select_related = ("category",)
+    inlines = (AnswerInline,)
+
+
+@admin.register(Mitigation)
+class MitigationAdmin(Versioned):
+    list_display = ("name", "engine_key", "status", "version")
+    list_filter = ("status", "stages")
+    search_fields = ("name",)
+    readonly_fields = ("version", "engine_key")
+
+
+@admin.register(Mapping)
+class MappingAdmin(admin.ModelAdmin[Mapping]):
+    list_display = ("risk", "relation", "entry", "framework_version")
+    list_filter = ("entry__framework", "relation")
+    search_fields = ("risk__name", "entry__ident", "entry__name")
+    list_select_related = ("risk", "entry")
+    autocomplete_fields = ("risk", "entry")
+
+
+@admin.register(FrameworkEntry)
+class FrameworkEntryAdmin(admin.ModelAdmin[FrameworkEntry]):
+    list_display = ("ident", "name", "framework")
+    search_fields = ("ident", "name")
+    list_filter = ("framework",)
+
+
+@admin.register(ChangeSet, Release)
+class ReadOnly(admin.ModelAdmin[Any]):
+    """Looked at here, never changed here."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+admin.site.register([Stage, Framework, Direction])
+admin.site.site_header = "Safestack"
+admin.site.site_title = "Safestack"
