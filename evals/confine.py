@@ -45,10 +45,8 @@ def limit(seconds: int, size: int) -> None:
 def cut_network() -> bool:
     """Move this process into a network namespace without interfaces; tell whether it worked."""
     libc = ctypes.CDLL(None, use_errno=True)
-    for flags in (CLONE_NEWNET, CLONE_NEWUSER | CLONE_NEWNET):
-        if libc.unshare(flags) == 0:
-            return True
-    return False
+    ways = (CLONE_NEWNET, CLONE_NEWUSER | CLONE_NEWNET)  # as root, as anybody else
+    return any(libc.unshare(flags) == 0 for flags in ways)
 
 
 if __name__ == "__main__":

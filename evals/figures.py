@@ -49,7 +49,9 @@ def dumbbell(row: dict[str, Any]) -> dict[str, Any] | None:
         }
         for line, arm in enumerate(row["arms"])
     ]
-    ticks = [{"x": LEFT + span * share // 100, "label": f"{share} %"} for share in (0, 25, 50, 75, 100)]
+    ticks = [
+        {"x": LEFT + span * share // 100, "label": f"{share} %"} for share in (0, 25, 50, 75, 100)
+    ]
     height = 14 + ROW * len(dots) + 16
     return {"label": row["label"], "dots": dots, "ticks": ticks, "width": WIDTH, "height": height}
 

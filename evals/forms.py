@@ -49,5 +49,6 @@ def field(param: Param) -> forms.Field:
         return forms.BooleanField(**common)
     if param.type == "choice":
         return forms.ChoiceField(choices=[(c, c) for c in param.choices], **common)
-    kind = forms.IntegerField if param.type == "int" else forms.FloatField
-    return kind(min_value=param.low, max_value=param.high, **common)
+    if param.type == "int":
+        return forms.IntegerField(min_value=int(param.low), max_value=int(param.high), **common)
+    return forms.FloatField(min_value=param.low, max_value=param.high, **common)

@@ -99,8 +99,7 @@ class Run(models.Model):
             ),
             models.CheckConstraint(
                 condition=~models.Q(status="done")
-                | models.Q(result__isnull=False, finished_at__isnull=False)
-                & ~models.Q(verdict=""),
+                | models.Q(result__isnull=False, finished_at__isnull=False) & ~models.Q(verdict=""),
                 name="done_has_result_and_verdict",
             ),
             models.CheckConstraint(

@@ -8,7 +8,7 @@ import uuid
 from datetime import timedelta
 from typing import Any
 
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser, User
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
@@ -35,14 +35,15 @@ def request_run(
     target: str = "",
     seed: int = 0,
     params: dict[str, Any] | None = None,
-    by: AbstractBaseUser | None = None,
+    by: User | AnonymousUser | None = None,
     again: bool = False,
     queue: bool = True,
 ) -> tuple[Run, bool]:
     """Queue a run, or find the one that measures just this; return (run, whether it is new).
 
     Empty risk and target mean the mitigation's first. ``again`` measures anew what is
-    finished; ``queue=False`` leaves it to the caller to measure. Raises the engine's UnknownName and BadParameter, QueueFull, TargetNotActive.
+    finished; ``queue=False`` leaves the measuring to the caller. Raises the engine's
+    UnknownName and BadParameter, QueueFull, TargetNotActive.
     """
     spec = Spec.create(mitigation, risk or None, target or None, seed, params or {})
     if found := _same(spec.digest, again):
@@ -63,7 +64,7 @@ def _same(digest: str, again: bool) -> Run | None:
 
 
 @transaction.atomic
-def _create(spec: Spec, by: AbstractBaseUser | None, queue: bool) -> Run:
+def _create(spec: Spec, by: User | AnonymousUser | None, queue: bool) -> Run:
     from .tasks import measure
 
     target = Target.objects.get(slug=spec.target)

@@ -45,7 +45,7 @@ def _start_embedded(folder: Path, name: str) -> str:
     with psycopg.connect(server.get_uri(), autocommit=True) as connection:
         known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name])
         if known.fetchone() is None:
-            connection.execute(f'CREATE DATABASE "{name}"')  # type: ignore[call-overload]
+            connection.execute(f'CREATE DATABASE "{name}"')
     return str(server.get_uri(database=name))
 
 

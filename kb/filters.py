@@ -15,7 +15,7 @@ from taxonomy.models import Category, Mitigation, Risk, Stage
 from .models import FIRST_YEAR, LAST_YEAR, Kind, Paper, Placement, Proposal, Provenance
 
 
-class SlugField(forms.ModelMultipleChoiceField):
+class SlugField(forms.ModelMultipleChoiceField[Any]):
     """One or more rows by slug; an unknown one is answered with the nearest names."""
 
     def __init__(self, **options: Any) -> None:
@@ -23,10 +23,11 @@ class SlugField(forms.ModelMultipleChoiceField):
 
     def clean(self, value: Any) -> Any:
         """The rows; raises ValidationError naming what is unknown."""
-        known = dict.fromkeys(self.queryset.values_list("slug", flat=True)) if value else {}
+        rows = self.queryset.values_list("slug", flat=True) if value and self.queryset else []
+        known = list(rows)
         for name in value or []:
             if name not in known:
-                raise ValidationError(unknown(name, list(known)), code="unknown")
+                raise ValidationError(unknown(name, known), code="unknown")
         return super().clean(value)
 
 
@@ -94,8 +95,8 @@ class PaperFilter(filters.FilterSet):
             found = Placement.objects.filter(placed, paper=OuterRef("pk"))
             queryset = queryset.filter(Exists(found))
         if wanted := self._asked("mitigation", leave_out):
-            found = Proposal.objects.filter(mitigation__in=wanted, paper=OuterRef("pk"))
-            queryset = queryset.filter(Exists(found))
+            proposed = Proposal.objects.filter(mitigation__in=wanted, paper=OuterRef("pk"))
+            queryset = queryset.filter(Exists(proposed))
         about = self._about(leave_out)
         return queryset.filter(about) if about else queryset
 
@@ -124,9 +125,7 @@ class PaperFilter(filters.FilterSet):
             "venue": lambda name: Q(venue__icontains=name),
             "author": lambda name: Q(authors__icontains=name),
             "has_abstract": lambda yes: Q(abstract__gt="") if yes else Q(abstract=""),
-            "reviewed": lambda yes: Q(
-                status=Provenance.CURATED if yes else Provenance.SUGGESTED
-            ),
+            "reviewed": lambda yes: Q(status=Provenance.CURATED if yes else Provenance.SUGGESTED),
         }
         condition = Q()
         for name, test in tests.items():

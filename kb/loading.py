@@ -85,7 +85,7 @@ def _paper(row: Row, written: Row) -> Paper:
         key=row["key"],
         title=row.get("title", ""),
         authors=row.get("authors", []),
-        year=row.get("year"),
+        year=row.get("year", 0),
         venue=row.get("venue", ""),
         arxiv_id=row.get("arxiv_id", ""),
         doi=row.get("doi", ""),
@@ -111,7 +111,9 @@ def load_placements(folder: Path) -> dict[str, int]:
     new = [p for place, p in wanted.items() if place not in known and place not in by_hand]
     Placement.objects.bulk_create(new, batch_size=500)
     changed = [
-        known[place] for place in wanted.keys() & known.keys() if _differ(known[place], wanted[place])
+        known[place]
+        for place in wanted.keys() & known.keys()
+        if _differ(known[place], wanted[place])
     ]
     Placement.objects.bulk_update(changed, ["kind", "origin", "evidence"], batch_size=500)
     return {"created": len(new), "updated": len(changed), "removed": len(gone)}

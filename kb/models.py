@@ -45,9 +45,7 @@ class Basis(models.TextChoices):
 class Paper(models.Model):
     """A publication: facts, our summary, and its abstract once harvested."""
 
-    key = models.CharField(
-        max_length=200, unique=True, validators=[RegexValidator(rf"^{KEY}$")]
-    )
+    key = models.CharField(max_length=200, unique=True, validators=[RegexValidator(rf"^{KEY}$")])
     title = models.CharField(max_length=500)
     authors = ArrayField(models.CharField(max_length=200), default=list, blank=True)
     year = models.PositiveSmallIntegerField(
@@ -68,7 +66,7 @@ class Paper(models.Model):
     abstract_at = models.DateTimeField(null=True, blank=True)
     status = models.CharField(max_length=10, choices=Provenance, default=Provenance.SUGGESTED)
     version = models.PositiveIntegerField(default=1)
-    search = models.GeneratedField(  # type: ignore[misc]
+    search = models.GeneratedField(
         expression=SearchVector("title", weight="A", config="english")
         + SearchVector("summary", weight="B", config="english")
         + SearchVector("abstract", weight="C", config="english"),
@@ -188,9 +186,7 @@ class Proposal(models.Model):
     """That a paper proposes or studies a mitigation."""
 
     paper = models.ForeignKey(Paper, models.CASCADE, related_name="proposals")
-    mitigation = models.ForeignKey(
-        "taxonomy.Mitigation", models.CASCADE, related_name="proposals"
-    )
+    mitigation = models.ForeignKey("taxonomy.Mitigation", models.CASCADE, related_name="proposals")
 
     class Meta:
         ordering = ("paper__year", "paper__key")
@@ -213,9 +209,7 @@ class Embedding(models.Model):
 
     class Meta:
         indexes = (models.Index(fields=["model", "updated_at"]),)
-        constraints = (
-            models.UniqueConstraint(fields=["paper", "model"], name="embedded_once"),
-        )
+        constraints = (models.UniqueConstraint(fields=["paper", "model"], name="embedded_once"),)
 
     def __str__(self) -> str:
         return f"{self.paper} under {self.model}"

@@ -9,6 +9,7 @@
 | KB_DEBUG | off | Django's debug pages |
 | KB_HTTPS | off | the site is served over HTTPS: secure cookies, HSTS, redirect |
 | KB_EMBEDDING_MODEL | packaged MiniLM | a sentence-transformers name or folder |
+| KB_EMBEDDER | sentence-transformers | the class that makes vectors |
 | KB_RUNS | open | who may start a run: ``open`` or ``signed-in`` |
 | SAFESTACK_VAR | ``var`` | everything that can be made again |
 """
@@ -204,6 +205,7 @@ PGHISTORY_DEFAULT_TRACKERS = (
     pghistory.DeleteEvent(),
 )
 
+EMBEDDER = os.environ.get("KB_EMBEDDER", "kb.search._embedder.SentenceEmbedder")
 EMBEDDING_MODEL = os.environ.get("KB_EMBEDDING_MODEL", "all-MiniLM-L6-v2")
 RUNS = os.environ.get("KB_RUNS", "open")
 
@@ -212,5 +214,7 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {"plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    # A bad request is its sender's affair; only our own errors are worth a line.
+    "loggers": {"django.request": {"level": "ERROR"}},
     "root": {"handlers": ["stderr"], "level": os.environ.get("LOG_LEVEL", "WARNING")},
 }

@@ -6,7 +6,6 @@ from typing import Any
 
 import pghistory
 from django.contrib import admin
-from django.forms import ModelForm
 from django.http import HttpRequest
 
 from .models import (
@@ -27,9 +26,9 @@ from .models import (
 class Versioned(admin.ModelAdmin[Any]):
     """An edited row gets a new version, so that loading fixtures leaves it alone."""
 
-    readonly_fields: tuple[str, ...] = ("version",)
+    readonly_fields = ("version",)
 
-    def save_model(self, request: HttpRequest, obj: Any, form: ModelForm, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Save with a new version and a reason in the history."""
         obj.version += 1 if change else 0
         with pghistory.context(reason="edited in the admin"):
@@ -65,7 +64,7 @@ class MitigationAdmin(Versioned):
     list_display = ("name", "engine_key", "status", "version")
     list_filter = ("status", "stages")
     search_fields = ("name",)
-    readonly_fields = ("version", "engine_key")
+    readonly_fields = ("version", "engine_key")  # type: ignore[assignment]
 
 
 @admin.register(Mapping)

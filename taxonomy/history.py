@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
-from django.db.models import F, QuerySet, Value
+from django.db.models import F, QuerySet, TextField, Value
+from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Coalesce
-from django.utils.dateparse import parse_date, parse_datetime
 from django.utils.timezone import is_naive, make_aware
 from pghistory.models import Events
 
@@ -38,18 +39,17 @@ def log(since: str = "", what: str = "") -> QuerySet[Any]:
         what=F("pgh_obj_model"),
         object=F("pgh_obj_id"),
         label=F("pgh_label"),
-        by=F("pgh_context__metadata__user"),
-        reason=Coalesce(F("pgh_context__metadata__reason"), Value("")),
+        by=KeyTextTransform("user", "pgh_context"),
+        reason=Coalesce(
+            KeyTextTransform("reason", "pgh_context"), Value(""), output_field=TextField()
+        ),
     ).order_by("-pgh_created_at", "-pgh_id")
 
 
-def _time(text: str) -> Any:
+def _time(text: str) -> datetime:
+    """A time with its zone, UTC where none is said; raises ValueError."""
     try:
-        found = parse_datetime(text) or parse_date(text)
+        found = datetime.fromisoformat(text)
     except ValueError:
-        found = None
-    if found is None:
-        raise ValueError(f"since is no ISO 8601 date or time: {text[:80]!r}.")
-    if hasattr(found, "hour") and is_naive(found):
-        found = make_aware(found)
-    return found
+        raise ValueError(f"since is no ISO 8601 date or time: {text[:80]!r}.") from None
+    return make_aware(found) if is_naive(found) else found

@@ -176,7 +176,7 @@ def _mappings(folder: Path) -> dict[str, int]:
     known = set(Mapping.objects.values_list("risk_id", "entry_id"))
     new = []
     for line, row in plain_rows(path):
-        entry = entries.get((row.get("framework"), row.get("entry")))
+        entry = entries.get((row.get("framework", ""), row.get("entry", "")))
         if entry is None:
             raise FixtureError(path, line, f"unknown entry {row.get('entry')!r}")
         mapping = Mapping(

@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import Any
 
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.db.models import Max
 
@@ -14,7 +14,7 @@ from .models import Category, Mapping, Mitigation, Release, Risk, RiskMitigation
 
 
 @transaction.atomic
-def publish_release(*, by: AbstractBaseUser | None, note: str) -> Release | None:
+def publish_release(*, by: User | None, note: str) -> Release | None:
     """Freeze the taxonomy as the next numbered release; None where nothing changed.
 
     The digest is the sha256 of the snapshot as canonical JSON (sorted keys, no spaces).

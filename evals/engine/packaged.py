@@ -45,8 +45,8 @@ def verify(path: Path, expected: str) -> None:
     """Raise MissingFile unless the file's sha256 is the expected one."""
     if (found := sha256(path)) != expected:
         raise MissingFile(
-            f"{path.name} has sha256 {found[:12]}…, not {expected[:12]}…: these are not the weights "
-            "this version knows. Run `make install`."
+            f"{path.name} has sha256 {found[:12]}…, not {expected[:12]}…: not the "
+            "weights this version knows. Run `make install`."
         )
 
 

@@ -21,8 +21,8 @@ class Param:
     type: Kind
     default: Any
     help: str
-    low: float | None = None
-    high: float | None = None
+    low: float = 0.0
+    high: float = 1.0
     choices: tuple[str, ...] = ()
 
     def parse(self, raw: Any) -> Any:
@@ -60,6 +60,6 @@ class Param:
         except (TypeError, ValueError, OverflowError):
             raise BadParameter(said) from None
         whole = self.type == "int"
-        if not self.low <= value <= self.high or (whole and value != int(value)):  # type: ignore[operator]
+        if not self.low <= value <= self.high or (whole and value != int(value)):
             raise BadParameter(said)
         return int(value) if whole else value

@@ -71,5 +71,3 @@ def _version(name: str) -> str:
 def text_digest(texts: list[str]) -> str:
     """sha256 of a list of texts, in order."""
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()
-
-

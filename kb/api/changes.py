@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from rest_framework.exceptions import ValidationError
-from rest_framework.request import Request
 
 from taxonomy import history
 from taxonomy.models import ChangeSet, Release

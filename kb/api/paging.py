@@ -36,7 +36,9 @@ class Cursor(CursorPagination):
         if asked is None:
             return self.page_size
         if not asked.isdecimal() or not 1 <= int(asked[:9]) <= MAX_PAGE_SIZE:
-            raise ValidationError({"page_size": [f"Give a whole number from 1 to {MAX_PAGE_SIZE}."]})
+            raise ValidationError(
+                {"page_size": [f"Give a whole number from 1 to {MAX_PAGE_SIZE}."]}
+            )
         return int(asked)
 
     def get_paginated_response(self, data: Any) -> Response:

@@ -125,7 +125,7 @@ class ReleaseFull(ReleaseRow):
 class ChangeRow(s.Serializer[Any]):
     """One recorded change of one row."""
 
-    id = s.CharField()
+    id = s.CharField(source="pgh_id")
     at = s.DateTimeField()
     what = s.CharField()
     object = s.CharField()

@@ -22,6 +22,7 @@ from taxonomy.models import (
 
 from .rows import RunRow
 
+
 class StageRow(s.ModelSerializer[Stage]):
     risks = s.IntegerField(source="risk_count")
     mitigations = s.IntegerField(source="mitigation_count")
@@ -148,7 +149,7 @@ class MitigationFull(MitigationRow):
     targets = s.ListField(child=s.CharField())
 
     class Meta(MitigationRow.Meta):
-        fields = (  # type: ignore[assignment]
+        fields = (
             *MitigationRow.Meta.fields,
             "definition",
             "cost",
@@ -207,11 +208,14 @@ class RiskFull(s.Serializer[dict[str, Any]]):
     harm = s.CharField(source="risk.harm")
     status = s.CharField(source="risk.status")
     category = s.CharField(source="risk.category.slug")
-    stages = s.SlugRelatedField("slug", many=True, read_only=True, source="risk.stages")
+    stages = s.SerializerMethodField()
     counts = s.SerializerMethodField()
     papers = s.SerializerMethodField()
     mitigations = Answer(many=True, source="answers")
     mappings = MappingRow(many=True)
+
+    def get_stages(self, page: dict[str, Any]) -> list[str]:
+        return [stage.slug for stage in page["risk"].stages.all()]
 
     @extend_schema_field({"type": "object", "additionalProperties": {"type": "integer"}})
     def get_counts(self, page: dict[str, Any]) -> dict[str, int]:
@@ -316,5 +320,3 @@ class CoverageRow(s.Serializer[Any]):
 class CoverageFull(s.Serializer[Any]):
     risks = CoverageRow(many=True)
     totals = s.DictField(child=s.IntegerField())
-
-

@@ -72,11 +72,11 @@ def named(text: str, limit: int = 4) -> tuple[list[Risk], list[Mitigation]]:
     if len(text) < 3:
         return [], []
     aliases = Func(F("aliases"), Value(" "), function="array_to_string", output_field=TextField())
-    risks = _alike(Risk, text, Concat("name", Value(" "), aliases), limit)
+    risks = _alike(Risk, text, Concat("name", Value(" "), aliases, output_field=TextField()), limit)
     return risks, _alike(Mitigation, text, F("name"), limit)
 
 
 def _alike(model: Any, text: str, names: Any, limit: int) -> list[Any]:
-    alike = TrigramWordSimilarity(Value(text[:200].upper()), Upper(names))
+    alike = TrigramWordSimilarity(text[:200].upper(), Upper(names))
     found = model.objects.filter(status=Status.ACTIVE).annotate(alike=alike)
     return list(found.filter(alike__gte=NAMED_ALIKE).order_by("-alike", "name")[:limit])

@@ -64,8 +64,8 @@ def home() -> Home:
             stage,
             [(kind, counts[stage.slug, kind]) for kind in Kind.values],
             per_stage.get(stage.slug, 0),
-            stage.risk_count,
-            stage.mitigation_count,
+            stage.risk_count,  # type: ignore[attr-defined]
+            stage.mitigation_count,  # type: ignore[attr-defined]
         )
         for stage in stages()
     ]
@@ -149,10 +149,7 @@ def outline(stage: Stage) -> list[Node]:
     by_category = defaultdict(list)
     for risk in risks().filter(category__stage=stage):
         by_category[risk.category_id].append(risk)
-    return [
-        Node(node, node.tree_depth, by_category[node.pk], node.here)  # type: ignore[attr-defined]
-        for node in tree
-    ]
+    return [Node(node, node.tree_depth, by_category[node.pk], node.here) for node in tree]
 
 
 def category_page(slug: str) -> dict[str, Any] | None:
@@ -211,9 +208,7 @@ def risk_papers(risk: Risk, limit: int = TOP_PAPERS) -> list[Paper]:
 
 def answers(risk: Risk) -> list[RiskMitigation]:
     """The mitigations that answer a risk, each with ``latest_run``; best evidence first."""
-    found = list(
-        risk.answers.filter(mitigation__status=Status.ACTIVE).select_related("mitigation")
-    )
+    found = list(risk.answers.filter(mitigation__status=Status.ACTIVE).select_related("mitigation"))
     latest = evals.latest_runs(risk=risk.slug)
     order = list(EvidenceGrade.values)
     for answer in found:

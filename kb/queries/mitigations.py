@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Case, Count, Q, QuerySet, When
 
 from evals import queries as evals
 from evals.engine import registry
@@ -19,7 +19,7 @@ def mitigations() -> QuerySet[Mitigation]:
     return (
         Mitigation.objects.filter(status=Status.ACTIVE)
         .prefetch_related("stages", "risks")
-        .order_by(~Q(engine_key__gt=""), "name")
+        .order_by(Case(When(engine_key="", then=1), default=0), "name")
     )
 
 

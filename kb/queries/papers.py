@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from django.db.models import Case, Count, F, Prefetch, Q, QuerySet, When
 from django.db.models.functions import Coalesce
@@ -21,7 +22,8 @@ STAGE = Coalesce("risk__category__stage__slug", "category__stage__slug")
 FACET_ROWS = 12
 
 
-class FacetValue(NamedTuple):
+@dataclass(frozen=True)
+class FacetValue:
     """One value that a list can be narrowed to, and how many papers would remain."""
 
     value: str
@@ -30,7 +32,8 @@ class FacetValue(NamedTuple):
     active: bool
 
 
-class Facet(NamedTuple):
+@dataclass(frozen=True)
+class Facet:
     """A parameter and its values."""
 
     name: str
@@ -119,7 +122,8 @@ def _placement_facet(
 def _reviewed_facet(filterset: PaperFilter, base: QuerySet[Paper]) -> Facet:
     left = filterset.narrow(base, leave_out="reviewed").order_by()
     counts = left.aggregate(
-        true=Count("pk", filter=Q(status="curated")), false=Count("pk", filter=Q(status="suggested"))
+        true=Count("pk", filter=Q(status="curated")),
+        false=Count("pk", filter=Q(status="suggested")),
     )
     asked = str(filterset.data.get("reviewed", "")).lower()
     labels = {"true": "placed by a curator", "false": "suggested by rules"}

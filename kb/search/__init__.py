@@ -61,7 +61,9 @@ class Ranking:
     took_ms: dict[str, float]
 
 
-def rank(text: str, papers: QuerySet[Paper], mode: Mode = Mode.HYBRID, depth: int = DEPTH) -> Ranking:
+def rank(
+    text: str, papers: QuerySet[Paper], mode: Mode = Mode.HYBRID, depth: int = DEPTH
+) -> Ranking:
     """Rank ``papers`` (already filtered) by how well they answer ``text``.
 
     Any string is fine; one without words finds nothing. Each leg gives at most ``depth``.
@@ -72,9 +74,9 @@ def rank(text: str, papers: QuerySet[Paper], mode: Mode = Mode.HYBRID, depth: in
         return Ranking([], took)
     legs: dict[str, list[tuple[int, float]]] = {}
     if mode is not Mode.KEYWORD:
-        legs["semantic"] = _timed(took, "semantic", lambda: _semantic(text, papers, depth))
+        legs["semantic"] = _timed(took, "semantic", lambda: _by_meaning(text, papers, depth))
     if mode is not Mode.SEMANTIC:
-        legs["keyword"] = _timed(took, "keyword", lambda: _keyword(text, papers, depth))
+        legs["keyword"] = _timed(took, "keyword", lambda: _by_words(text, papers, depth))
     exact = _timed(took, "exact", lambda: _exact(text, papers))
     return Ranking(_fuse(legs, exact), took)
 
@@ -125,6 +127,14 @@ def _pieces(marked: str) -> list[tuple[str, bool]]:
     return [(part, place % 2 == 1) for place, part in enumerate(parts) if part]
 
 
+def warm() -> None:
+    """Load the model and the index now, and not at somebody's first search."""
+    from ._embedder import embedder
+    from ._index import PAPERS
+
+    PAPERS.search(embedder().encode(["warm"])[0], 1)
+
+
 def rebuild() -> State:
     """Build the index from PostgreSQL and write its file."""
     from ._index import PAPERS
@@ -162,14 +172,14 @@ def _timed(took: dict[str, float], name: str, work: Callable[[], Any]) -> Any:
     return answer
 
 
-def _semantic(text: str, papers: QuerySet[Paper], depth: int) -> list[tuple[int, float]]:
+def _by_meaning(text: str, papers: QuerySet[Paper], depth: int) -> list[tuple[int, float]]:
     from ._embedder import embedder
     from ._index import PAPERS
 
     return PAPERS.search(embedder().encode([text])[0], depth, _allowed(papers))
 
 
-def _keyword(text: str, papers: QuerySet[Paper], depth: int) -> list[tuple[int, float]]:
+def _by_words(text: str, papers: QuerySet[Paper], depth: int) -> list[tuple[int, float]]:
     from ._keyword import matches
 
     return matches(text, papers, depth)

@@ -18,6 +18,7 @@ from typing import Protocol
 
 import numpy as np
 from django.conf import settings
+from django.utils.module_loading import import_string
 
 PACKAGED = "all-MiniLM-L6-v2"
 PACKAGED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -33,11 +34,13 @@ class Embedder(Protocol):
     """Anything that turns texts into unit vectors."""
 
     name: str
-    dimension: int
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector."""
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Vectors of shape (len(texts), dimension), float32, each of length 1."""
-        ...
 
 
 class SentenceEmbedder:
@@ -73,6 +76,9 @@ def _load(path: str) -> object:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     import torch
     from sentence_transformers import SentenceTransformer
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()
 
     torch.set_num_threads(THREADS)
     return SentenceTransformer(path, device="cpu")
@@ -108,5 +114,6 @@ def verify(path: Path, expected: str) -> None:
 
 @lru_cache
 def embedder() -> Embedder:
-    """The embedder of this process, as the settings name it."""
-    return SentenceEmbedder(settings.EMBEDDING_MODEL)
+    """The embedder of this process: the class and the model that the settings name."""
+    made: Embedder = import_string(settings.EMBEDDER)(settings.EMBEDDING_MODEL)
+    return made

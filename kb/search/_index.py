@@ -77,7 +77,7 @@ class PaperIndex:
 
         params = None
         if allowed is not None:
-            params = faiss.SearchParameters(sel=faiss.IDSelectorBatch(allowed))
+            params = faiss.SearchParameters(sel=faiss.IDSelectorBatch(allowed))  # type: ignore[call-arg]
         found = self._faiss_index.search(vector[None, :], k, params=params)
         return found[0][0], found[1][0]
 

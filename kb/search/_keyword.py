@@ -6,7 +6,9 @@ question; here any word may match and the rank rewards the ones that match toget
 
 from __future__ import annotations
 
-from django.contrib.postgres.search import SearchHeadline, TrigramWordSimilarity
+from typing import Any
+
+from django.contrib.postgres.search import SearchHeadline, SearchQuery, TrigramWordSimilarity
 from django.db.models import F, FloatField, Func, QuerySet, TextField, Value
 from django.db.models.functions import Coalesce, NullIf, Upper
 
@@ -18,10 +20,16 @@ TYPO_SIMILARITY = 0.5
 FEW = 3
 
 
-class OrQuery(Func):
+class OrQuery(SearchQuery):
     """The lexemes of a text, any of which may match; takes every string."""
 
-    template = "replace(plainto_tsquery('english', %(expressions)s)::text, ' & ', ' | ')::tsquery"
+    def __init__(self, text: str) -> None:
+        super().__init__(Value(text), config="english", search_type="plain")
+
+    def as_sql(self, *args: Any, **kwargs: Any) -> tuple[str, Any]:
+        """The plain query (which asks for every word) with its ANDs made ORs."""
+        sql, params = super().as_sql(*args, **kwargs)
+        return f"replace(({sql})::text, ' & ', ' | ')::tsquery", params
 
 
 def matches(text: str, papers: QuerySet[Paper], limit: int) -> list[tuple[int, float]]:
@@ -43,7 +51,7 @@ def matches(text: str, papers: QuerySet[Paper], limit: int) -> list[tuple[int, f
 
 def holding(text: str, papers: QuerySet[Paper]) -> QuerySet[Paper]:
     """The papers that hold at least one word of ``text``."""
-    return papers.annotate(query=OrQuery(Value(text))).filter(search=F("query"))
+    return papers.annotate(query=OrQuery(text)).filter(search=F("query"))
 
 
 def _rank() -> Func:
@@ -72,7 +80,7 @@ def headlines(text: str, papers: QuerySet[Paper]) -> dict[int, str]:
         papers.annotate(
             why=SearchHeadline(
                 Coalesce(NullIf("abstract", Value("")), "summary"),
-                OrQuery(Value(text)),
+                OrQuery(text),
                 config="english",
                 start_sel="\x02",
                 stop_sel="\x03",

@@ -42,9 +42,7 @@ class FrameworkEntry(models.Model):
     class Meta:
         ordering = ("framework", "ident")
         verbose_name_plural = "framework entries"
-        constraints = (
-            models.UniqueConstraint(fields=["framework", "ident"], name="entry_once"),
-        )
+        constraints = (models.UniqueConstraint(fields=["framework", "ident"], name="entry_once"),)
 
     def __str__(self) -> str:
         return f"{self.ident} {self.name}"

@@ -139,7 +139,7 @@ class Risk(models.Model):
 
 
 @pghistory.track(pghistory.InsertEvent(), pghistory.DeleteEvent(), obj_field=None)
-class RiskStage(Risk.stages.through):  # type: ignore[misc,name-defined]
+class RiskStage(Risk.stages.through):  # type: ignore[name-defined]
     """The stages of a risk, for their history alone."""
 
     class Meta:

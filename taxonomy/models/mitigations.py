@@ -56,7 +56,7 @@ class Mitigation(models.Model):
 
 
 @pghistory.track(pghistory.InsertEvent(), pghistory.DeleteEvent(), obj_field=None)
-class MitigationStage(Mitigation.stages.through):  # type: ignore[misc,name-defined]
+class MitigationStage(Mitigation.stages.through):  # type: ignore[name-defined]
     """The stages of a mitigation, for their history alone."""
 
     class Meta:
@@ -84,9 +84,7 @@ class RiskMitigation(models.Model):
     claim_value = models.FloatField(null=True, blank=True)
     claim_unit = models.CharField(max_length=20, blank=True)
     claim_source = models.CharField(max_length=120, blank=True, help_text="key of the paper")
-    grade = models.CharField(
-        max_length=20, choices=EvidenceGrade, default=EvidenceGrade.NOT_RUN
-    )
+    grade = models.CharField(max_length=20, choices=EvidenceGrade, default=EvidenceGrade.NOT_RUN)
     version = models.PositiveIntegerField(default=1)
 
     class Meta:

@@ -26,6 +26,6 @@ class Command(BaseCommand):
             self.stdout.write(f"{search.ship()} vectors written to fixtures/embeddings.")
 
     def _show(self, done: int, total: int) -> None:
-        if total:
+        if total and self.stdout.isatty():
             self.stdout.write(f"\rembedded {done} of {total}", ending="" if done < total else "\n")
             self.stdout.flush()

@@ -76,7 +76,7 @@ class Command(BaseCommand):
         return f"{rows} searchable, {done} new"
 
     def _show(self, done: int, total: int) -> None:
-        if total:
+        if total and self.stdout.isatty():
             self.stdout.write(f"\r{'vectors and index':24}{done} of {total}", ending="\r")
             self.stdout.flush()
 

@@ -1,0 +1,58 @@
+"""One PostgreSQL for all tests, with the shipped fixtures loaded once for each worker."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from kb import database
+
+os.environ["KB_EMBEDDER"] = "tests.fakes.HashEmbedder"
+os.environ["KB_EMBEDDING_MODEL"] = "hash"
+os.environ["LOG_LEVEL"] = "CRITICAL"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start the database before Django reads its settings."""
+    database.ensure()
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+    """The shipped corpus and taxonomy, with vectors of the small embedder."""
+    from evals.operations import sync_targets
+    from kb import search
+    from kb.loading import load_all
+
+    with django_db_blocker.unblock():
+        load_all()
+        sync_targets()
+        search.embed_stale()
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connections stay on this machine."""
+    connect = socket.socket.connect
+
+    def local(self: socket.socket, address: Any) -> None:
+        if isinstance(address, tuple) and address[0] not in {"127.0.0.1", "::1", "localhost"}:
+            raise AssertionError(f"a test tried to reach {address[0]}")
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", local)
+
+
+@pytest.fixture(scope="session")
+def site(django_db_setup: None, django_db_blocker: Any) -> Iterator[str]:
+    """The address of a running site over the loaded database."""
+    from pytest_django.live_server_helper import LiveServer
+
+    with django_db_blocker.unblock():
+        server = LiveServer("127.0.0.1")
+        yield server.url
+        server.stop()
