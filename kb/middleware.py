@@ -1,4 +1,4 @@
-"""A stopped database is said in words, on pages and in the API."""
+"""What no view should have to think of: a stopped database, an impossible address."""
 
 from __future__ import annotations
 
@@ -11,6 +11,20 @@ from django.template.loader import render_to_string
 from . import problems
 
 RETRY_SECONDS = 10
+
+
+class NulMiddleware:
+    """Answers 400 to an address with a NUL character, which PostgreSQL text cannot hold."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if "\0" not in request.path and "%00" not in request.META.get("QUERY_STRING", ""):
+            return self.get_response(request)
+        if request.path.startswith("/api/"):
+            return problems.response(400, "Bad request", "Take the NUL character out.")
+        return HttpResponse(render_to_string("400.html"), status=400)
 
 
 class DatabaseDownMiddleware:

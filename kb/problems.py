@@ -27,6 +27,14 @@ HINTS = {
 }
 
 
+class Down(exceptions.APIException):
+    """The database cannot be reached."""
+
+    status_code = 503
+    default_detail = "The database does not answer."
+    wait = 10
+
+
 class TooLarge(exceptions.APIException):
     """A request that is larger than this service reads."""
 
@@ -73,9 +81,7 @@ def _known(error: Exception) -> exceptions.APIException | None:
     if isinstance(error, RequestDataTooBig):
         return TooLarge()
     if isinstance(error, OperationalError | InterfaceError):
-        down = exceptions.APIException("The database does not answer.")
-        down.status_code = 503
-        return down
+        return Down()
     return None
 
 

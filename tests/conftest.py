@@ -2,24 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-
-from kb import database
-
-os.environ["KB_EMBEDDER"] = "tests.fakes.HashEmbedder"
-os.environ["KB_EMBEDDING_MODEL"] = "hash"
-os.environ["LOG_LEVEL"] = "CRITICAL"
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Start the database before Django reads its settings."""
-    database.ensure()
-
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:

@@ -51,10 +51,10 @@ class One(GenericAPIView[Any]):
         """The row called ``name``, or None."""
         raise NotImplementedError
 
-    def get(self, request: Request, **names: str) -> Response:
+    def get(self, request: Request, **names: Any) -> Response:
         """The row."""
         only_known(request, self.known)
-        name = next(iter(names.values()))
+        name = str(next(iter(names.values())))
         row = self.found(name)
         if row is None:
             raise NotFound(f"Nothing here is called {name[:80]!r}.")

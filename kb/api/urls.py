@@ -1,5 +1,7 @@
 """Addresses of the API, version 1."""
 
+from csp.constants import SELF, UNSAFE_INLINE
+from csp.decorators import csp_update
 from django.urls import path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
@@ -7,6 +9,11 @@ from kb import problems
 
 from . import changes, papers, runs, taxonomy
 from .root import root
+
+# The documentation page brings styles of its own into the page.
+docs = csp_update({"style-src": [SELF, UNSAFE_INLINE]})(
+    SpectacularSwaggerSplitView.as_view(url_name="api:schema")
+)
 
 app_name = "api"
 urlpatterns = [
@@ -36,6 +43,6 @@ urlpatterns = [
     path("releases/<int:number>/", changes.ReleaseOne.as_view(), name="release"),
     path("changes/", changes.Changes.as_view(), name="changes"),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
-    path("docs/", SpectacularSwaggerSplitView.as_view(url_name="api:schema"), name="docs"),
+    path("docs/", docs, name="docs"),
     re_path(r"^.*$", problems.not_found),
 ]
