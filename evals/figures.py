@@ -6,7 +6,7 @@ from typing import Any
 
 WIDTH, ROW, LEFT, RIGHT = 720, 26, 12, 12
 CURVE = 320
-SAMPLES_SHOWN = 400
+SAMPLES_SHOWN = 1000
 
 
 def of_run(result: dict[str, Any]) -> dict[str, Any]:

@@ -70,10 +70,7 @@ def _run_engine(run: Run, show: Show) -> dict[str, object]:
                 start_new_session=True,
                 text=True,
             )
-            try:
-                _watch(run, process, show)
-            finally:
-                _kill(process)
+            _watch(run, process, show)
         if process.returncode != 0 or not out.exists():
             raise RuntimeError(_reason(process.returncode, errors))
         record: dict[str, object] = json.loads(out.read_text())
@@ -97,7 +94,17 @@ def _watch(run: Run, process: subprocess.Popen[str], show: Show) -> None:
     """Pass progress on until the engine ends; raises Stopped or TimeoutError."""
     assert process.stdout is not None
     lines: queue.Queue[str] = queue.Queue()
-    threading.Thread(target=_read, args=(process.stdout, lines), daemon=True).start()
+    reader = threading.Thread(target=_read, args=(process.stdout, lines), daemon=True)
+    reader.start()
+    try:
+        _follow(run, process, lines, show)
+    finally:
+        _kill(process)
+        reader.join(timeout=5)
+        process.stdout.close()
+
+
+def _follow(run: Run, process: subprocess.Popen[str], lines: queue.Queue[str], show: Show) -> None:
     deadline = time.monotonic() + WALL_SECONDS
     progress: dict[str, Any] = {"done": 0, "total": 0, "step": "starting"}
     while process.poll() is None or not lines.empty():

@@ -9,7 +9,6 @@
 | KB_DEBUG | off | Django's debug pages |
 | KB_HTTPS | off | the site is served over HTTPS: secure cookies, HSTS, redirect |
 | KB_EMBEDDING_MODEL | packaged MiniLM | a sentence-transformers name or folder |
-| KB_EMBEDDER | sentence-transformers | the class that makes vectors |
 | KB_RUNS | open | who may start a run: ``open`` or ``signed-in`` |
 | SAFESTACK_VAR | ``var`` | everything that can be made again |
 """
@@ -173,7 +172,11 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SCHEMA_PATH_PREFIX": r"/api/v1",
-    "ENUM_NAME_OVERRIDES": {},
+    "ENUM_NAME_OVERRIDES": {
+        "HeadingOriginEnum": "taxonomy.models.lifecycle.Origin",
+        "ProvenanceEnum": "kb.models.Provenance",
+        "RunStatusEnum": "evals.models.Run.Status",
+    },
 }
 
 CONTENT_SECURITY_POLICY = {
@@ -206,7 +209,7 @@ PGHISTORY_DEFAULT_TRACKERS = (
     pghistory.DeleteEvent(),
 )
 
-EMBEDDER = os.environ.get("KB_EMBEDDER", "kb.search._embedder.SentenceEmbedder")
+EMBEDDER = "kb.search._embedder.SentenceEmbedder"
 EMBEDDING_MODEL = os.environ.get("KB_EMBEDDING_MODEL", "all-MiniLM-L6-v2")
 RUNS = os.environ.get("KB_RUNS", "open")
 

@@ -24,7 +24,9 @@ def test_pages_answer_within_their_queries(client: Client, address: str, most: i
     with CaptureQueriesContext(connection) as queries:
         response = client.get(address)
     assert response.status_code == 200
-    assert len(queries) == most, f"{address} asks {len(queries)} queries; change the number if meant"
+    assert len(queries) == most, (
+        f"{address} asks {len(queries)} queries; change the number if meant"
+    )
 
 
 def test_home_counts_are_those_of_the_search(client: Client) -> None:
@@ -40,7 +42,9 @@ def test_home_counts_are_those_of_the_search(client: Client) -> None:
 def test_hostile_text_is_shown_and_not_run(client: Client) -> None:
     paper = Paper.objects.first()
     assert paper is not None
-    Paper.objects.filter(pk=paper.pk).update(title="<script>alert(1)</script>", summary="<img src=x>")
+    Paper.objects.filter(pk=paper.pk).update(
+        title="<script>alert(1)</script>", summary="<img src=x>"
+    )
     page = client.get(paper.get_absolute_url()).content.decode()
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert(1)" in page

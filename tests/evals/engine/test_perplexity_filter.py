@@ -61,7 +61,9 @@ def test_the_filter_stops_gibberish_and_not_the_readable() -> None:
 
 def test_the_same_seed_gives_the_same_numbers() -> None:
     def numbers(result: Any) -> list[Any]:
-        return [(m.name, m.arm, m.value, m.low, m.high) for m in result.metrics if m.unit == "share"]
+        return [
+            (m.name, m.arm, m.value, m.low, m.high) for m in result.metrics if m.unit == "share"
+        ]
 
     assert numbers(run_on_fake()) == numbers(run_on_fake())
 

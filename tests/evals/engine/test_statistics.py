@@ -70,7 +70,9 @@ def test_auc_equals_mann_whitney(positives: list[float], negatives: list[float])
 
 
 @given(scores, scores)
-def test_the_area_under_our_curve_is_the_auc(positives: list[float], negatives: list[float]) -> None:
+def test_the_area_under_our_curve_is_the_auc(
+    positives: list[float], negatives: list[float]
+) -> None:
     points = stats.roc(positives, negatives)
     area = np.trapezoid([y for _, y in points], [x for x, _ in points])
     labels = [1] * len(positives) + [0] * len(negatives)

@@ -1,0 +1,110 @@
+"""Loading fixtures: all or nothing, again and again, and never over a person's work."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.core.management.base import CommandError
+
+from kb.loading import FIXTURES, load_all
+from kb.models import Paper, Placement
+from taxonomy.fixtures import FixtureError
+from taxonomy.models import Risk
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    shutil.copytree(FIXTURES, tmp_path / "fixtures")
+    return tmp_path / "fixtures"
+
+
+def change(path: Path, line: int, **values: Any) -> None:
+    rows = path.read_text().splitlines()
+    rows[line - 1] = json.dumps({**json.loads(rows[line - 1]), **values})
+    path.write_text("\n".join(rows) + "\n")
+
+
+def test_the_same_files_are_loaded_once() -> None:
+    assert load_all() is None
+
+
+@pytest.mark.parametrize(
+    ("file", "values", "said"),
+    [
+        ("papers/facts.jsonl", {"year": 30}, "year"),
+        ("papers/facts.jsonl", {"key": "Not A Key"}, "key"),
+        ("papers/facts.jsonl", {"suggested": {"target": "risk:nope", "kind": "attack"}}, "'nope'"),
+        ("papers/facts.jsonl", {"suggested": {"target": "x", "kind": "attack"}}, "neither"),
+        ("taxonomy/risks.jsonl", {"category": "nowhere"}, "nowhere"),
+        ("taxonomy/risks.jsonl", {"definition": ""}, "definition"),
+        ("taxonomy/categories.jsonl", {"stage": "lunch"}, "lunch"),
+        ("frameworks/mappings.jsonl", {"relation": "likes"}, "relation"),
+        ("mitigations/mitigations.jsonl", {"papers": ["arxiv:0000.00000"]}, "0000.00000"),
+    ],
+)
+def test_a_bad_row_is_named_and_nothing_is_loaded(
+    folder: Path, file: str, values: dict[str, Any], said: str
+) -> None:
+    change(folder / file, 3, **values)
+    change(folder / "taxonomy/stages.jsonl", 1, summary="changed in the same load")
+    with pytest.raises(FixtureError, match=rf"{Path(file).name}, line \d+: .*{said}"):
+        load_all(folder)
+    from taxonomy.models import Stage
+
+    assert not Stage.objects.filter(summary="changed in the same load").exists()
+
+
+def test_a_repeated_key_names_both_lines(folder: Path) -> None:
+    path = folder / "papers/facts.jsonl"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([*lines, lines[4]]) + "\n")
+    with pytest.raises(FixtureError, match=r"line 3594: repeats .* of line 5"):
+        load_all(folder)
+
+
+def test_half_a_line_is_named(folder: Path) -> None:
+    path = folder / "taxonomy/risks.jsonl"
+    path.write_text(path.read_text() + '{"slug": "half')
+    with pytest.raises(FixtureError, match="is not JSON"):
+        load_all(folder)
+
+
+def test_new_texts_arrive_and_a_persons_work_stays(folder: Path) -> None:
+    lines = (folder / "taxonomy/risks.jsonl").read_text().splitlines()
+    rows = [json.loads(line) for line in lines[:2]]
+    change(folder / "taxonomy/risks.jsonl", 1, definition="From the new files.")
+    change(folder / "taxonomy/risks.jsonl", 2, definition="From the new files.")
+    Risk.objects.filter(slug=rows[1]["slug"]).update(definition="By hand.", version=2)
+    load_all(folder)
+    assert Risk.objects.get(slug=rows[0]["slug"]).definition == "From the new files."
+    assert Risk.objects.get(slug=rows[1]["slug"]).definition == "By hand."
+
+
+def test_a_placement_made_by_hand_stays(folder: Path) -> None:
+    somebody = get_user_model().objects.create_user("curator")
+    paper = Paper.objects.get(key="arxiv:2307.15043")
+    risk = Risk.objects.get(slug="deepfake")
+    Placement.objects.create(
+        paper=paper, risk=risk, kind="attack", origin="curated", placed_by=somebody
+    )
+    change(folder / "taxonomy/stages.jsonl", 1, summary="Something new.")
+    load_all(folder)
+    assert paper.placements.filter(risk=risk).exists()
+
+
+def test_the_command_ends_with_code_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> None:
+        raise FixtureError(Path("papers/facts.jsonl"), 7, "has no 'key'")
+
+    monkeypatch.setattr("kb.management.commands.load_fixtures.load_all", broken)
+    with pytest.raises(CommandError, match="line 7") as error:
+        call_command("load_fixtures")
+    assert error.value.returncode == 2

@@ -1,0 +1,13 @@
+"""The product's settings, with what tests need otherwise."""
+
+from kb.settings import *  # noqa: F403
+
+EMBEDDER = "tests.fakes.HashEmbedder"
+EMBEDDING_MODEL = "hash"
+LOGGING = {"version": 1, "disable_existing_loggers": True}
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+# Files under their plain names: tests do not collect static files first.
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
