@@ -12,9 +12,11 @@ import argparse
 import ctypes
 import os
 import resource
+import signal
 import sys
 
 CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
+PR_SET_PDEATHSIG = 1
 CORES = 4
 
 
@@ -25,9 +27,15 @@ def main() -> None:
     parser.add_argument("--bytes", type=int, required=True)
     parser.add_argument("engine", nargs="+")
     options = parser.parse_args()
+    die_with_parent()
     limit(options.seconds, options.bytes)
     os.environ["SAFESTACK_NETWORK"] = "cut" if cut_network() else "open"
     os.execv(sys.executable, [sys.executable, "-m", "evals.engine", *options.engine])
+
+
+def die_with_parent() -> None:
+    """Be killed when the worker is, so that no run goes on that nobody waits for."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def limit(seconds: int, size: int) -> None:

@@ -184,18 +184,20 @@ def load_proposals(folder: Path) -> dict[str, int]:
     """Which papers propose which mitigation."""
     path = folder / "mitigations/mitigations.jsonl"
     mitigation, paper = Finder(Mitigation), Finder(Paper, "key")
-    known = set(Proposal.objects.values_list("paper_id", "mitigation_id"))
-    new = []
+    known = {(row.paper_id, row.mitigation_id): row.pk for row in Proposal.objects.all()}
+    wanted: dict[tuple[int, int], Proposal] = {}
     for line, row in rows(path):
         for key in row.get("papers", []):
             found = Proposal(
                 paper=paper(path, line, key), mitigation=mitigation(path, line, row["slug"])
             )
-            if (found.paper_id, found.mitigation_id) not in known:
-                new.append(found)
+            wanted[found.paper_id, found.mitigation_id] = found
         _check_claims(path, line, row, paper)
+    new = [found for pair, found in wanted.items() if pair not in known]
     Proposal.objects.bulk_create(new)
-    return {"created": len(new), "updated": 0, "kept": len(known)}
+    gone = [pk for pair, pk in known.items() if pair not in wanted]
+    Proposal.objects.filter(pk__in=gone).delete()
+    return {"created": len(new), "updated": 0, "removed": len(gone)}
 
 
 def _check_claims(path: Path, line: int, row: Row, paper: Finder) -> None:

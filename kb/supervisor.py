@@ -13,6 +13,7 @@ from django.conf import settings
 
 GRACE_SECONDS = 10
 POLL_SECONDS = 0.3
+RESTART_SECONDS = 2
 
 
 class Stop(Exception):
@@ -20,21 +21,29 @@ class Stop(Exception):
 
 
 def run(host: str, port: int, threads: int, workers: int) -> int:
-    """Serve until interrupted or until a part ends by itself; return the exit code."""
+    """Serve until interrupted or until the web server ends; return the exit code."""
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, _stop)
-    parts = {"web server": _start(_web(host, port, threads))}
-    parts |= {f"worker {n}": _start(_worker()) for n in range(1, workers + 1)}
+    parts = [_start(_web(host, port, threads)), *(_start(_worker()) for _ in range(workers))]
     try:
-        while all(part.poll() is None for part in parts.values()):
+        while parts[0].poll() is None:
             time.sleep(POLL_SECONDS)
-        ended = next(name for name, part in parts.items() if part.poll() is not None)
-        print(f"The {ended} ended by itself; stopping the rest.", file=sys.stderr)
+            _revive(parts)
+        print("The web server ended by itself; stopping the rest.", file=sys.stderr)
         return 1
     except Stop:
         return 0
     finally:
-        _end(list(parts.values()))
+        _end(parts)
+
+
+def _revive(parts: list[subprocess.Popen[bytes]]) -> None:
+    """Start a worker anew where one was killed; its run is failed when it stays silent."""
+    for place, part in enumerate(parts[1:], start=1):
+        if part.poll() is not None:
+            print(f"Worker {place} ended by itself; starting another.", file=sys.stderr)
+            time.sleep(RESTART_SECONDS)
+            parts[place] = _start(_worker())
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pghistory
 from django.contrib import admin
+from django.db import models
 from django.http import HttpRequest
 
 from .models import (
@@ -22,11 +23,17 @@ from .models import (
     Stage,
 )
 
+# An address typed without a scheme means HTTPS.
+HTTPS: dict[type[models.Field[Any, Any]], dict[str, Any]] = {
+    models.URLField: {"assume_scheme": "https"}
+}
+
 
 class Versioned(admin.ModelAdmin[Any]):
     """An edited row gets a new version, so that loading fixtures leaves it alone."""
 
     readonly_fields = ("version",)
+    formfield_overrides = HTTPS
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Save with a new version and a reason in the history."""
@@ -80,6 +87,7 @@ class MappingAdmin(admin.ModelAdmin[Mapping]):
 class FrameworkEntryAdmin(admin.ModelAdmin[FrameworkEntry]):
     list_display = ("ident", "name", "framework")
     search_fields = ("ident", "name")
+    formfield_overrides = HTTPS
     list_filter = ("framework",)
 
 
@@ -97,6 +105,12 @@ class ReadOnly(admin.ModelAdmin[Any]):
         return False
 
 
-admin.site.register([Stage, Framework, Direction])
+@admin.register(Framework)
+class FrameworkAdmin(admin.ModelAdmin[Framework]):
+    list_display = ("name", "version", "publisher")
+    formfield_overrides = HTTPS
+
+
+admin.site.register([Stage, Direction])
 admin.site.site_header = "Safestack"
 admin.site.site_title = "Safestack"

@@ -98,7 +98,7 @@ def sync(instances: Iterable[M], key: str, fields: list[str]) -> dict[str, int]:
     for name in wanted.keys() & known.keys():
         if _edited(known[name]):
             kept += 1
-        elif _copy(wanted[name], known[name], fields):
+        elif copy(wanted[name], known[name], fields):
             changed.append(known[name])
     model._default_manager.bulk_create(new, batch_size=500)
     model._default_manager.bulk_update(changed, fields, batch_size=500)
@@ -111,7 +111,7 @@ def _edited(row: models.Model) -> bool:
     return isinstance(version, int) and version > 1
 
 
-def _copy(source: models.Model, to: models.Model, fields: list[str]) -> bool:
+def copy(source: models.Model, to: models.Model, fields: list[str]) -> bool:
     """Copy ``fields``; tell whether any differed."""
     names = [source._meta.get_field(name).attname for name in fields]  # type: ignore[union-attr]
     different = [name for name in names if getattr(to, name) != getattr(source, name)]

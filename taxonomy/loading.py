@@ -7,7 +7,7 @@ from pathlib import Path
 
 from django.db import transaction
 
-from .fixtures import Finder, FixtureError, Row, check, plain_rows, rows, sync
+from .fixtures import Finder, FixtureError, Row, check, copy, plain_rows, rows, sync
 from .models import (
     Category,
     Direction,
@@ -215,14 +215,18 @@ def _mitigations(folder: Path) -> dict[str, int]:
 
 def _answers(folder: Path) -> dict[str, int]:
     path = folder / "mitigations/mitigations.jsonl"
-    known = set(RiskMitigation.objects.values_list("risk_id", "mitigation_id"))
-    new = [
-        answer
-        for answer in _given_answers(path)
-        if (answer.risk_id, answer.mitigation_id) not in known
-    ]
+    wanted = {(given.risk_id, given.mitigation_id): given for given in _given_answers(path)}
+    known = {(row.risk_id, row.mitigation_id): row for row in RiskMitigation.objects.all()}
+    untouched = {pair: row for pair, row in known.items() if row.version == 1}
+    new = [given for pair, given in wanted.items() if pair not in known]
     RiskMitigation.objects.bulk_create(new)
-    return {"created": len(new), "updated": 0, "kept": len(known)}
+    fields = ["claim", "claim_value", "claim_unit", "claim_source", "grade"]
+    both = wanted.keys() & untouched.keys()
+    changed = [untouched[pair] for pair in both if copy(wanted[pair], untouched[pair], fields)]
+    RiskMitigation.objects.bulk_update(changed, fields)
+    gone = [row.pk for pair, row in untouched.items() if pair not in wanted]
+    RiskMitigation.objects.filter(pk__in=gone).delete()
+    return {"created": len(new), "updated": len(changed), "removed": len(gone)}
 
 
 def _given_answers(path: Path) -> Iterator[RiskMitigation]:

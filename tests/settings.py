@@ -13,3 +13,5 @@ STORAGES = {
 }
 WHITENOISE_AUTOREFRESH = True
 STATIC_ROOT = None
+# The running site must not hold connections to a database that is about to be dropped.
+DATABASES["default"]["CONN_MAX_AGE"] = 0  # noqa: F405

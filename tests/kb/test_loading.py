@@ -15,7 +15,7 @@ from django.core.management.base import CommandError
 from kb.loading import FIXTURES, load_all
 from kb.models import Paper, Placement
 from taxonomy.fixtures import FixtureError
-from taxonomy.models import Risk
+from taxonomy.models import Mitigation, Risk
 
 pytestmark = pytest.mark.django_db
 
@@ -98,6 +98,19 @@ def test_a_placement_made_by_hand_stays(folder: Path) -> None:
     change(folder / "taxonomy/stages.jsonl", 1, summary="Something new.")
     load_all(folder)
     assert paper.placements.filter(risk=risk).exists()
+
+
+def test_answers_and_papers_of_a_mitigation_follow_the_files(folder: Path) -> None:
+    path = folder / "mitigations/mitigations.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    line = next(i for i, row in enumerate(rows, 1) if len(row["risks"]) > 1 and row["papers"])
+    slug, kept = rows[line - 1]["slug"], rows[line - 1]["risks"][0]["risk"]
+    claim = {"text": "Half.", "value": 50, "unit": "%", "paper": "arxiv:2307.15043"}
+    change(path, line, risks=[{"risk": kept, "claim": claim}], papers=["arxiv:2307.15043"])
+    load_all(folder)
+    found = Mitigation.objects.get(slug=slug)
+    assert [(a.risk.slug, a.claim) for a in found.answers.all()] == [(kept, "Half.")]
+    assert [p.paper.key for p in found.proposals.all()] == ["arxiv:2307.15043"]
 
 
 def test_the_command_ends_with_code_two(monkeypatch: pytest.MonkeyPatch) -> None:
