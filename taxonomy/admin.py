@@ -65,6 +65,14 @@ class RiskAdmin(Versioned):
     list_select_related = ("category",)
     inlines = (AnswerInline,)
 
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        """An answer edited here is left alone by loading, like every edited row."""
+        for answer in formset.save(commit=False):
+            answer.version += 1
+            answer.save()
+        for gone in formset.deleted_objects:
+            gone.delete()
+
 
 @admin.register(Mitigation)
 class MitigationAdmin(Versioned):
