@@ -9,6 +9,7 @@
 | KB_DEBUG | off | Django's debug pages |
 | KB_HTTPS | off | the site is served over HTTPS: secure cookies, HSTS, redirect |
 | KB_EMBEDDING_MODEL | packaged MiniLM | a sentence-transformers name or folder |
+| KB_HARVEST | on | fetch missing abstracts from arXiv in the background |
 | KB_RUNS | open | who may start a run: ``open`` or ``signed-in`` |
 | SAFESTACK_VAR | ``var`` | everything that can be made again |
 """
@@ -211,6 +212,7 @@ PGHISTORY_DEFAULT_TRACKERS = (
 
 EMBEDDER = "kb.search._embedder.SentenceEmbedder"
 EMBEDDING_MODEL = os.environ.get("KB_EMBEDDING_MODEL", "all-MiniLM-L6-v2")
+HARVEST = flag("KB_HARVEST", default=True)
 RUNS = os.environ.get("KB_RUNS", "open")
 
 LOGGING = {

@@ -1,0 +1,1 @@
+"""Fetching abstracts from their publisher; what arrives is stored with where and when."""
