@@ -14,10 +14,11 @@ from taxonomy.models import Mitigation, Risk, Status
 from .papers import papers
 
 
-def mitigations() -> QuerySet[Mitigation]:
-    """Active mitigations with their stages and risks; the runnable ones first."""
+def mitigations(stage: str = "") -> QuerySet[Mitigation]:
+    """Active mitigations (of one stage) with stages and risks; the runnable ones first."""
+    at = {"stages__slug": stage} if stage else {}
     return (
-        Mitigation.objects.filter(status=Status.ACTIVE)
+        Mitigation.objects.filter(status=Status.ACTIVE, **at)
         .prefetch_related("stages", "risks")
         .order_by(Case(When(engine_key="", then=1), default=0), "name")
     )

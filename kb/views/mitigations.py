@@ -7,12 +7,21 @@ from django.shortcuts import render
 from django.urls import reverse
 
 from evals.forms import RunForm
+from kb.queries import lifecycle
 from kb.queries import mitigations as queries
 
 
 def mitigations(request: HttpRequest) -> HttpResponse:
-    """The catalogue, the runnable ones first."""
-    context = {"mitigations": queries.mitigations(), "api": reverse("api:mitigations")}
+    """The catalogue, the runnable ones first; ``?stage=`` keeps those of one stage."""
+    stages, stage = list(lifecycle.stages()), request.GET.get("stage", "")
+    if stage and stage not in {known.slug for known in stages}:
+        raise Http404(f"No stage is called {stage!r}.")
+    context = {
+        "mitigations": queries.mitigations(stage),
+        "stages": stages,
+        "stage": stage,
+        "api": reverse("api:mitigations"),
+    }
     return render(request, "kb/mitigations.html", context)
 
 

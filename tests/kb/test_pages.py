@@ -91,6 +91,13 @@ def test_an_identifier_goes_straight_to_its_paper(client: Client) -> None:
         assert response["Location"] == "/papers/arxiv:2307.15043/"
 
 
+def test_mitigations_can_be_narrowed_to_a_stage(client: Client) -> None:
+    page = client.get("/mitigations/?stage=pre-training").content.decode()
+    assert "/mitigations/control-tokens/" in page
+    assert "/mitigations/smoothllm/" not in page
+    assert client.get("/mitigations/?stage=lunch").status_code == 404
+
+
 def test_htmx_gets_the_results_alone(client: Client) -> None:
     part = client.get("/search/?q=watermark", headers={"HX-Request": "true"}).content.decode()
     assert part.lstrip().startswith('<div id="results">')
