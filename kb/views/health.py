@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from kb import problems, search
@@ -19,6 +19,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
         return JsonResponse({"status": "ready", "search": search.status()})
-    except Exception as error:
-        detail = str(error).splitlines()[0] if str(error) else type(error).__name__
-        return problems.response(503, "Not ready", detail=detail)
+    except (OperationalError, InterfaceError):
+        return problems.response(503, "Not ready", detail="The database does not answer.")
+    except search.EmbedderError as error:
+        return problems.response(503, "Not ready", detail=str(error))

@@ -1,6 +1,7 @@
 """Bring everything up to date, then serve the site and work off its queue."""
 
 import os
+import socket
 import time
 from collections.abc import Callable
 from typing import Any
@@ -26,6 +27,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Run the steps, each with its time, then serve until stopped."""
         start = time.perf_counter()
+        if not options["prepare"]:
+            _refuse_taken(options["host"], options["port"])
         self._step("database", self._database)
         self._step("tables", lambda: call_command("migrate", verbosity=0))
         self._step("static files", self._static)
@@ -92,6 +95,17 @@ class Command(BaseCommand):
         code = supervisor.run(**{key: options[key] for key in keys})
         if code:
             raise SystemExit(code)
+
+
+def _refuse_taken(host: str, port: int) -> None:
+    """Say at once that the address is taken, and not after all the preparation."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            hint = f"{host}:{port} cannot be used ({error.strerror}). Choose another: PORT=8001"
+            raise CommandError(hint, returncode=2) from None
 
 
 def _reconnect(address: str) -> None:
