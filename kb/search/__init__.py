@@ -21,6 +21,8 @@ from kb.models import Paper
 from ._embedder import EmbedderError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from ._index import State
 
 RRF_K = 60
@@ -147,6 +149,13 @@ def embed_stale(progress: Callable[[int, int], None] | None = None) -> int:
     from ._vectors import embed_stale as run
 
     return run(progress)
+
+
+def vectors() -> tuple[list[int], np.ndarray]:
+    """(paper ids, their unit vectors of shape (papers, dimension)), all of them."""
+    from ._vectors import everything
+
+    return everything()
 
 
 def ship() -> int:

@@ -87,6 +87,18 @@ def decode(vectors: list[bytes]) -> np.ndarray:
     return wide / np.linalg.norm(wide, axis=1, keepdims=True)
 
 
+def everything() -> tuple[list[int], np.ndarray]:
+    """(paper ids, vectors) under the present model, in the order of the ids."""
+    rows = list(
+        Embedding.objects.filter(model=embedder().name)
+        .order_by("paper_id")
+        .values_list("paper_id", "vector")
+    )
+    if not rows:
+        return [], np.zeros((0, embedder().dimension), dtype=np.float32)
+    return [pk for pk, _ in rows], decode([bytes(vector) for _, vector in rows])
+
+
 def _take_shipped(waiting: dict[int, tuple[str, str]]) -> int:
     """Store the shipped vectors of texts that are waiting; they leave ``waiting``."""
     shipped = read_shipped()

@@ -69,10 +69,13 @@ class Command(BaseCommand):
 
     def _index(self) -> str:
         from kb import search
+        from kb.triage import rate_suggestions
 
         try:
             done = search.embed_stale(self._show)
             rows = search.rebuild().rows
+            if done:
+                rate_suggestions()
         except search.EmbedderError as error:
             self.stderr.write(f"\nSearch by meaning is off: {error}")
             return "keyword search only"
