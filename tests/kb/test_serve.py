@@ -99,18 +99,18 @@ def test_it_starts_survives_and_leaves_nothing(
     site: tuple[subprocess.Popen[str], str], var: Path
 ) -> None:
     process, url = site
-    until(200, f"{url}/readyz", 90)
+    until(200, f"{url}/readyz", 300)
     worker = next(p for p in family(var) if "worker" in p.cmdline())
     worker.kill()
     postmaster = psutil.Process(int((var / "postgres/postmaster.pid").read_text().splitlines()[0]))
     postmaster.send_signal(signal.SIGINT)
     postmaster.wait(20)
-    until(200, f"{url}/readyz", 30)
+    until(200, f"{url}/readyz", 60)
     assert another_worker(var, worker.pid)
     process.send_signal(signal.SIGINT)
     time.sleep(0.5)
     process.send_signal(signal.SIGINT)  # impatience changes nothing
-    said, _ = process.communicate(timeout=40)
+    said, _ = process.communicate(timeout=60)
     assert process.returncode == 0, said
     for step in ("database", "tables", "static files", "corpus and taxonomy", "ready"):
         assert step in said
