@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 APPS = ("kb", "taxonomy", "evals")
 SHARED = ROOT.parent / "shared"
 HEAVY = ("torch", "transformers", "sentence_transformers", "faiss", "scipy", "sklearn", "gguf")
+HEAVY += ("inspect_ai", "peft", "opacus", "presidio_analyzer", "spacy", "datasketch")
 
 
 def sources() -> Iterator[Path]:
