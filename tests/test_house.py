@@ -112,6 +112,18 @@ def test_curated_records_are_whole() -> None:
         assert all(p["reason"] for p in row["placements"])  # type: ignore[attr-defined]
 
 
+def test_every_stage_and_every_risk_has_its_papers() -> None:
+    done = subprocess.run(
+        [sys.executable, "fixtures/report.py"], capture_output=True, text=True, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_every_category_says_what_it_covers() -> None:
+    noted = {row["slug"] for row in rows(ROOT / "fixtures/taxonomy/category_notes.jsonl")}
+    assert noted == {row["slug"] for row in rows(ROOT / "fixtures/taxonomy/categories.jsonl")}
+
+
 def test_no_two_risks_share_an_alias() -> None:
     seen = Counter(
         alias.lower()
