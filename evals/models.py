@@ -71,7 +71,10 @@ class Run(models.Model):
     verdict = models.CharField(max_length=20, choices=Verdict, blank=True)
     reason = models.TextField(blank=True, help_text="why this verdict")
     result = models.JSONField(null=True, blank=True, help_text="the engine's whole record")
-    result_digest = models.CharField(max_length=64, blank=True)
+    result_digest = models.CharField(max_length=64, blank=True, db_index=True)
+    summary = models.JSONField(
+        default=dict, blank=True, help_text="the few figures of the record that lists need"
+    )
     error = models.TextField(blank=True)
     origin = models.CharField(
         max_length=200, blank=True, help_text="empty: run here; else where it was measured"

@@ -15,6 +15,7 @@ from django.utils import timezone
 from .engine import registry
 from .engine.spec import Spec
 from .models import Metric, Run, Target
+from .summary import summarise
 
 MAX_WAITING = 50
 SILENT_FOR = timedelta(seconds=90)
@@ -114,6 +115,7 @@ def finish(*, run_id: uuid.UUID, result: dict[str, Any]) -> None:
         return
     run.result = result
     run.result_digest = digest(result)
+    run.summary = summarise(result)
     run.verdict = result["validity"]["verdict"]
     run.reason = result["validity"]["reason"]
     run.status = Run.Status.DONE

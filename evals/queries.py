@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 
 from django.db.models import Prefetch, QuerySet
 
-from .models import Metric, Run
+from .models import Metric, Run, Verdict
 
 
 def runs() -> QuerySet[Run]:
@@ -29,3 +30,30 @@ def latest_runs(risk: str = "", mitigation: str = "") -> dict[tuple[str, str], R
         found = found.filter(mitigation=mitigation)
     newest = found.order_by("mitigation", "risk", "-finished_at").distinct("mitigation", "risk")
     return {(run.mitigation, run.risk): run for run in newest}
+
+
+def finished() -> QuerySet[Run]:
+    """Finished runs for lists, newest first."""
+    return runs().filter(status=Run.Status.DONE)
+
+
+def by_digest(digest: str) -> Run | None:
+    """The run whose record has this digest (whole, or its first twelve characters or more)."""
+    if not 12 <= len(digest) <= 64:
+        return None
+    return runs().filter(result_digest__startswith=digest).first()
+
+
+def measured_risks() -> list[str]:
+    """The risks that have a measurable run."""
+    found = Run.objects.filter(status=Run.Status.DONE, verdict=Verdict.MEASURABLE)
+    return sorted(found.order_by().values_list("risk", flat=True).distinct())
+
+
+def newest_measurable(risks: Sequence[str]) -> QuerySet[Run]:
+    """The newest measurable run of each mitigation, risk and target, of some risks or all."""
+    found = finished().filter(verdict=Verdict.MEASURABLE)
+    if risks:
+        found = found.filter(risk__in=risks)
+    apart = ("mitigation", "risk", "target_id")
+    return found.order_by(*apart, "-finished_at").distinct(*apart)

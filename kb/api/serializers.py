@@ -169,7 +169,9 @@ class Answer(s.ModelSerializer[RiskMitigation]):
     name = s.CharField(source="mitigation.name")
     runnable = s.BooleanField(source="mitigation.runnable")
     engine_key = s.CharField(source="mitigation.engine_key")
-    evidence_grade = s.ChoiceField(source="grade", choices=EvidenceGrade.choices)
+    evidence_grade = s.ChoiceField(source="evidence.grade", choices=EvidenceGrade.choices)
+    evidence_reason = s.CharField(source="evidence.reason")
+    graded_by_rule = s.BooleanField(source="evidence.by_rule")
     latest_run = RunRow(allow_null=True)
 
     class Meta:
@@ -180,6 +182,8 @@ class Answer(s.ModelSerializer[RiskMitigation]):
             "runnable",
             "engine_key",
             "evidence_grade",
+            "evidence_reason",
+            "graded_by_rule",
             "claim",
             "claim_value",
             "claim_unit",

@@ -6,9 +6,11 @@ from typing import Any
 
 from django.db.models import Case, Count, Q, QuerySet, When
 
+from evals import figures
 from evals import queries as evals
 from evals.engine import registry
-from evals.models import Run
+from evals.models import Run, Verdict
+from kb import evidence
 from taxonomy.models import Mitigation, Risk, Status
 
 from .papers import papers
@@ -34,13 +36,32 @@ def mitigation_page(slug: str) -> dict[str, Any] | None:
     found = mitigation(slug)
     if found is None:
         return None
+    latest = evals.latest_runs(mitigation=found.slug)
     return {
         "mitigation": found,
         "engine": registry.get_mitigation(found.engine_key) if found.runnable else None,
-        "answers": list(found.answers.select_related("risk").order_by("risk__name")),
+        "answers": evidence.attach(
+            found.answers.select_related("risk", "mitigation").order_by("risk__name"),
+            latest,
+        ),
+        "attacks": _attacks(latest),
         "papers": list(papers().filter(proposals__mitigation=found).order_by("year", "key")),
         "runs": list(evals.runs().filter(mitigation=found.slug)[:20]),
     }
+
+
+def _attacks(latest: dict[tuple[str, str], Run]) -> list[dict[str, Any]]:
+    """Every attack of the newest measurable run, the static one first."""
+    done = [run for run in latest.values() if run.summary.get("effect")]
+    if not done:
+        return []
+    run = max(done, key=lambda run: (run.verdict == Verdict.MEASURABLE, run.finished_at))
+    rows = [(run.summary["effect"], False), *((row, True) for row in run.summary["adaptive"])]
+    return [
+        {"figure": row, "adaptive": knows, "run": run, "chart": figures.pair(row)}
+        for row, knows in rows
+        if row["unit"] == "share"
+    ]
 
 
 def coverage() -> dict[str, Any]:
