@@ -342,8 +342,17 @@ class CoverageRow(s.Serializer[Any]):
     mitigations = s.IntegerField()
     runnable = s.IntegerField()
     measured = s.IntegerField()
+    fresh = s.IntegerField(help_text="measured within the last 180 days")
+
+
+class CoverageElsewhere(s.Serializer[Any]):
+    framework = s.CharField()
+    name = s.CharField()
+    risks = s.IntegerField(help_text="techniques or risks that the framework lists")
+    with_mitigations = s.IntegerField()
 
 
 class CoverageFull(s.Serializer[Any]):
     risks = CoverageRow(many=True)
     totals = s.DictField(child=s.IntegerField())
+    elsewhere = CoverageElsewhere(many=True)

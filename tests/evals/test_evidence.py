@@ -6,9 +6,12 @@ import copy
 import csv
 import io
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
 from django.test import Client
 from django.utils import timezone
 
@@ -166,3 +169,31 @@ def test_the_portfolio_keeps_budgets(client: Client, record: dict[str, Any]) -> 
     tight = client.get("/runs/portfolio/", {"slower": "-1"})
     assert tight.status_code == 400
     assert client.get("/runs/portfolio/", {"risk": "nope"}).status_code == 400
+
+
+def test_the_command_line_lists_shows_and_compares(record: dict[str, Any]) -> None:
+    one, two = stored(record), stored(record, seed=1)
+
+    def said(*args: str) -> str:
+        out = io.StringIO()
+        call_command("runs", *args, stdout=out)
+        return out.getvalue()
+
+    assert str(one.pk) in said("list", "--mitigation", "perplexity-filter")
+    assert json.loads(said("show", one.result_digest[:16])) == one.result
+    assert "Questions answered right" in said("compare", str(one.pk), str(two.pk))
+    for wrong in (["show", "abcdefabcdef"], ["compare", str(one.pk)]):
+        with pytest.raises(CommandError) as error:
+            call_command("runs", *wrong)
+        assert error.value.returncode == 2
+
+
+def test_coverage_marks_what_is_not_fresh(client: Client, record: dict[str, Any]) -> None:
+    run = stored(record)
+    totals = client.get("/api/v1/coverage/").json()["totals"]
+    assert (totals["with_measured"], totals["with_fresh"]) == (1, 1)
+    Run.objects.filter(pk=run.pk).update(finished_at=timezone.now() - timedelta(days=400))
+    found = client.get("/api/v1/coverage/").json()
+    assert (found["totals"]["with_measured"], found["totals"]["with_fresh"]) == (1, 0)
+    assert {row["framework"] for row in found["elsewhere"]} == {"mitre-atlas", "ibm-risk-atlas"}
+    assert "not fresh" in client.get("/coverage/").content.decode()
