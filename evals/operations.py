@@ -45,7 +45,9 @@ def request_run(
     finished; ``queue=False`` leaves the measuring to the caller. Raises the engine's
     UnknownName and BadParameter, QueueFull, TargetNotActive.
     """
-    spec = Spec.create(mitigation, risk or None, target or None, seed, params or {})
+    far = Target.objects.filter(slug=target, kind=Target.Kind.ENDPOINT).first()
+    endpoint = far.endpoint if far else None
+    spec = Spec.create(mitigation, risk or None, target or None, seed, params or {}, endpoint)
     if found := _same(spec.digest, again):
         return found, False
     if Run.objects.filter(status__in=Run.UNFINISHED).count() >= MAX_WAITING:
@@ -165,7 +167,13 @@ def sync_targets() -> int:
     for known in bundled:
         Target.objects.update_or_create(
             slug=known.slug,
-            defaults={"name": known.name, "summary": known.summary, "kind": Target.Kind.BUNDLED},
+            defaults={
+                "name": known.name,
+                "summary": known.summary,
+                "kind": Target.Kind.BUNDLED,
+                "base_url": "",
+                "model": "",
+            },
         )
     return len(bundled)
 
