@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import uuid
 from datetime import timedelta
 from typing import Any
@@ -12,7 +10,7 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from .engine import registry
+from .engine import records, registry
 from .engine.spec import Spec
 from .models import Metric, Run, Target
 
@@ -61,8 +59,9 @@ def request_run(
 
 
 def _same(digest: str, again: bool) -> Run | None:
+    """The run of a specification made here; what was measured elsewhere is no answer."""
     wanted = Run.UNFINISHED if again else (*Run.UNFINISHED, Run.Status.DONE)
-    return Run.objects.filter(spec_digest=digest, status__in=wanted).first()
+    return Run.objects.filter(spec_digest=digest, status__in=wanted, origin="").first()
 
 
 @transaction.atomic
@@ -178,7 +177,4 @@ def sync_targets() -> int:
     return len(bundled)
 
 
-def digest(record: dict[str, Any]) -> str:
-    """sha256 of a record as canonical JSON (sorted keys, no spaces)."""
-    text = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+digest = records.digest
