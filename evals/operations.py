@@ -34,18 +34,21 @@ def request_run(
     seed: int = 0,
     params: dict[str, Any] | None = None,
     by: User | AnonymousUser | None = None,
+    stack: str = "",
     again: bool = False,
     queue: bool = True,
 ) -> tuple[Run, bool]:
     """Queue a run, or find the one that measures just this; return (run, whether it is new).
 
-    Empty risk and target mean the mitigation's first. ``again`` measures anew what is
-    finished; ``queue=False`` leaves the measuring to the caller. Raises the engine's
-    UnknownName and BadParameter, QueueFull, TargetNotActive.
+    Empty risk and target mean the mitigation's first; ``stack`` is a second mitigation.
+    ``again`` measures anew what is finished; ``queue=False`` leaves the measuring to the
+    caller. Raises the engine's UnknownName and BadParameter, QueueFull, TargetNotActive.
     """
     far = Target.objects.filter(slug=target, kind=Target.Kind.ENDPOINT).first()
     endpoint = far.endpoint if far else None
-    spec = Spec.create(mitigation, risk or None, target or None, seed, params or {}, endpoint)
+    spec = Spec.create(
+        mitigation, risk or None, target or None, seed, params or {}, endpoint, stack
+    )
     if found := _same(spec.digest, again):
         return found, False
     if Run.objects.filter(status__in=Run.UNFINISHED).count() >= MAX_WAITING:

@@ -28,7 +28,7 @@ def run(pk: uuid.UUID) -> Run | None:
 
 def latest_runs(risk: str = "", mitigation: str = "") -> dict[tuple[str, str], Run]:
     """{(mitigation, risk): its newest finished run}."""
-    found = runs().filter(status=Run.Status.DONE)
+    found = runs().filter(status=Run.Status.DONE).exclude(spec__has_key="stack")
     if risk:
         found = found.filter(risk=risk)
     if mitigation:

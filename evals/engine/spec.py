@@ -15,7 +15,7 @@ from .params import BadParameter
 
 MAX_SEED = 2**31 - 1
 SLUG = re.compile(r"[-\w]{1,80}", re.ASCII)
-NAMES = {"mitigation", "risk", "target", "seed", "params", "endpoint"}
+NAMES = {"mitigation", "risk", "target", "seed", "params", "endpoint", "stack"}
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class Spec:
     seed: int
     params: Mapping[str, Any]
     endpoint: Mapping[str, Any] = field(default_factory=dict)
+    stack: str = ""
 
     @classmethod
     def create(
@@ -38,11 +39,12 @@ class Spec:
         seed: int = 0,
         params: Mapping[str, Any] | None = None,
         endpoint: Mapping[str, Any] | None = None,
+        stack: str = "",
     ) -> Spec:
         """A checked specification with every default filled in.
 
-        ``endpoint`` says where the target is when it is no bundled one. Raises UnknownName
-        or BadParameter.
+        ``endpoint`` says where the target is when it is no bundled one, ``stack`` names a
+        second mitigation to put behind the first. Raises UnknownName or BadParameter.
         """
         known = registry.get_mitigation(mitigation)
         risk = _one_of("risk", risk or known.risks[0], known.risks)
@@ -54,7 +56,9 @@ class Spec:
             raise BadParameter(f"seed is a whole number from 0 to {MAX_SEED}; not {seed!r:.80}.")
         filled = _filled(known, dict(params or {}))
         far = MappingProxyType(dict(endpoint or {}))
-        return cls(known.slug, risk, target, seed, MappingProxyType(filled), far)
+        if stack:
+            _stackable(known, registry.get_mitigation(stack), target, bool(endpoint))
+        return cls(known.slug, risk, target, seed, MappingProxyType(filled), far, stack)
 
     @classmethod
     def from_dict(cls, given: Mapping[str, Any]) -> Spec:
@@ -62,7 +66,7 @@ class Spec:
         unknown = set(given) - NAMES
         if unknown or "mitigation" not in given:
             raise BadParameter(
-                "A specification has mitigation, risk, target, seed, params, endpoint"
+                "A specification has mitigation, risk, target, seed, params, endpoint, stack"
                 + (f"; not {min(map(str, unknown))!r:.80}." if unknown else ".")
             )
         return cls.create(**given)
@@ -76,6 +80,7 @@ class Spec:
             "seed": self.seed,
             "params": dict(self.params),
             **({"endpoint": dict(self.endpoint)} if self.endpoint else {}),
+            **({"stack": self.stack} if self.stack else {}),
         }
 
     @property
@@ -96,6 +101,20 @@ def _far(known: registry.Mitigation, target: str | None) -> str:
     if not target or not SLUG.fullmatch(target):
         raise BadParameter("An endpoint's name has letters, digits, - and _, up to 80 of them.")
     return target
+
+
+def _stackable(
+    first: registry.Mitigation, second: registry.Mitigation, target: str, far: bool
+) -> None:
+    """Raise BadParameter unless the two can be put together on this target."""
+    for known in (first, second):
+        if not known.stacks:
+            able = ", ".join(row.slug for row in registry.mitigations() if row.stacks) or "none"
+            raise BadParameter(f"{known.name} has no arm that stacks. These have: {able}.")
+    if first.slug == second.slug:
+        raise BadParameter("A stack has two different mitigations.")
+    if target not in second.targets and not (far and second.needs == "text"):
+        raise BadParameter(f"{second.name} does not run on {target}.")
 
 
 def _one_of(what: str, name: str, known: tuple[str, ...]) -> str:

@@ -12,7 +12,9 @@ import hashlib
 import inspect as source
 import json
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -92,6 +94,35 @@ class Outcome:
     arm: str
     answer: Answer
     scores: Mapping[str, float]
+    label: str = ""
+
+
+class Watch(Protocol):
+    """Looks on while trials run, and may give them further arms."""
+
+    def arms(self, trial: Trial) -> Sequence[Arm]:
+        """The arms to run instead of the trial's own."""
+
+    def saw(self, outcomes: Sequence[Outcome]) -> None:
+        """What a trial gave."""
+
+
+_watch: ContextVar[Watch | None] = ContextVar("watch", default=None)
+
+
+@contextmanager
+def watched(watch: Watch) -> Iterator[None]:
+    """Let ``watch`` look on at the trials that run meanwhile."""
+    token = _watch.set(watch)
+    try:
+        yield
+    finally:
+        _watch.reset(token)
+
+
+def _arms(trial: Trial) -> Sequence[Arm]:
+    watch = _watch.get()
+    return watch.arms(trial) if watch else trial.arms
 
 
 def target(spec: Spec) -> Responder:
@@ -107,13 +138,16 @@ def run(model: Responder, trial: Trial, report: Report) -> list[Outcome]:
     The undefended arm's answers are kept by digest, so that mitigations which share a target
     and cases share them too; an endpoint's are not, since what stands behind it may change.
     """
-    total, found = len(trial.cases) * len(trial.arms), []
-    for place, arm in enumerate(trial.arms):
+    arms = _arms(trial)
+    total, found = len(trial.cases) * len(arms), []
+    for place, arm in enumerate(arms):
         before = place * len(trial.cases)
         tell = _teller(report, before, total, f"answering: {arm.label.lower()}")
         for case, answer in zip(trial.cases, _answers(model, trial, arm, tell), strict=True):
             scores = {name: float(value) for name, value in trial.score(case, answer).items()}
-            found.append(Outcome(case, arm.name, answer, scores))
+            found.append(Outcome(case, arm.name, answer, scores, arm.label))
+    if watch := _watch.get():
+        watch.saw(found)
     return found
 
 
@@ -158,15 +192,16 @@ def timing(
         await arm.act(case, ask)
         return 1000 * (time.perf_counter() - start)
 
-    asyncio.run(timed(trial.arms[0], cases[0]))
-    return {
-        arm.name: [asyncio.run(timed(arm, case)) for case in cases[:TIMED]] for arm in trial.arms
-    }
+    arms = _arms(trial)
+    if arms and cases:
+        asyncio.run(timed(arms[0], cases[0]))
+    return {arm.name: [asyncio.run(timed(arm, case)) for case in cases[:TIMED]] for arm in arms}
 
 
 def fill(sheet: Sheet, outcomes: Sequence[Outcome]) -> None:
     """Enter every outcome's scores; pairs are made by case, clusters by the case's cluster."""
     for outcome in outcomes:
+        sheet.meet(outcome.arm, outcome.label)
         case = outcome.case
         for measure, value in outcome.scores.items():
             sheet.add(measure, outcome.arm, case.id, value, case.cluster or case.id)
