@@ -7,13 +7,19 @@ from collections.abc import Sequence
 
 from django.db.models import Prefetch, QuerySet
 
-from .models import Metric, Run, Verdict
+from .models import Metric, Run, Target, Verdict
 
 
 def runs() -> QuerySet[Run]:
     """Runs for lists, newest first, with their figures and without their samples."""
     figures = Prefetch("metrics", Metric.objects.order_by("position"))
     return Run.objects.select_related("target").defer("result", "spec").prefetch_related(figures)
+
+
+def endpoints() -> list[str]:
+    """The endpoints that runs may be made against, by name."""
+    found = Target.objects.filter(kind=Target.Kind.ENDPOINT, active=True)
+    return list(found.values_list("slug", flat=True))
 
 
 def run(pk: uuid.UUID) -> Run | None:
@@ -23,7 +29,7 @@ def run(pk: uuid.UUID) -> Run | None:
 
 def latest_runs(risk: str = "", mitigation: str = "") -> dict[tuple[str, str], Run]:
     """{(mitigation, risk): its newest finished run}."""
-    found = runs().filter(status=Run.Status.DONE)
+    found = runs().filter(status=Run.Status.DONE).exclude(spec__has_key="stack")
     if risk:
         found = found.filter(risk=risk)
     if mitigation:

@@ -24,6 +24,7 @@ class Command(BaseCommand):
         parser.add_argument("--target", default="")
         parser.add_argument("--seed", type=int, default=0)
         parser.add_argument("--param", action="append", default=[], metavar="NAME=VALUE")
+        parser.add_argument("--stack", default="", help="a second mitigation, behind the first")
         parser.add_argument("--json", action="store_true", help="print the whole record")
         parser.add_argument("--output", type=Path, help="write the whole record to this file")
 
@@ -43,7 +44,7 @@ class Command(BaseCommand):
 
     def _run(self, options: dict[str, Any]) -> Run:
         operations.sync_targets()
-        wanted = {key: options[key] for key in ("mitigation", "risk", "target", "seed")}
+        wanted = {key: options[key] for key in ("mitigation", "risk", "target", "seed", "stack")}
         try:
             run, new = operations.request_run(
                 **wanted, params=_params(options["param"]), queue=False, again=True
