@@ -103,6 +103,9 @@ class Run(models.Model):
     spec = models.JSONField(help_text="everything that decides the numbers")
     spec_digest = models.CharField(max_length=64, db_index=True)
     status = models.CharField(max_length=10, choices=Status, default=Status.QUEUED)
+    attempt = models.PositiveSmallIntegerField(
+        default=0, help_text="how often a worker has taken it; each names its own attempt"
+    )
     progress_done = models.PositiveIntegerField(default=0)
     progress_total = models.PositiveIntegerField(default=0)
     progress_step = models.CharField(max_length=200, blank=True)

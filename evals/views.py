@@ -95,8 +95,6 @@ def portfolio(request: HttpRequest) -> HttpResponse:
 @require_POST
 def request_run(request: HttpRequest, mitigation: str) -> HttpResponse:
     """Queue a run from the form, and go to its page."""
-    if settings.RUNS == "signed-in" and not request.user.is_authenticated:
-        return redirect(f"{reverse('login')}?next={reverse('mitigation', args=[mitigation])}")
     try:
         form = RunForm(registry.get_mitigation(mitigation), request.POST)
     except registry.UnknownName as error:
@@ -107,7 +105,10 @@ def request_run(request: HttpRequest, mitigation: str) -> HttpResponse:
         found, new = operations.request_run(
             **form.wanted(), by=request.user, again="again" in request.POST
         )
-    except (operations.QueueFull, operations.TargetNotActive) as error:
+    except operations.NotAllowed as error:
+        messages.info(request, str(error))
+        return redirect(f"{reverse('login')}?next={reverse('mitigation', args=[mitigation])}")
+    except (operations.QueueFull, operations.NotOffered, operations.TargetNotActive) as error:
         messages.error(request, str(error))
         return redirect("mitigation", mitigation)
     if not new:
@@ -117,7 +118,9 @@ def request_run(request: HttpRequest, mitigation: str) -> HttpResponse:
 
 @require_POST
 def cancel(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
-    """Stop a queued or running run."""
+    """Stop a queued or running run; where only signed-in people start one, only they stop it."""
+    if settings.RUNS == "signed-in" and not request.user.is_authenticated:
+        return redirect(f"{reverse('login')}?next={reverse('run', args=[pk])}")
     if not operations.cancel(run_id=pk):
         messages.info(request, "The run had ended already.")
     return redirect("run", pk)

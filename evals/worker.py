@@ -49,9 +49,9 @@ def measure(run_id: uuid.UUID, show: Show = _silent) -> None:
     except Stopped:
         return
     except Exception as error:
-        operations.fail(run_id=run_id, error=str(error) or type(error).__name__)
+        operations.fail(run=run, error=str(error) or type(error).__name__)
         return
-    operations.finish(run_id=run_id, result=result)
+    operations.finish(run=run, result=result)
 
 
 def _run_engine(run: Run, show: Show) -> dict[str, object]:
@@ -118,7 +118,7 @@ def _follow(run: Run, process: subprocess.Popen[str], lines: queue.Queue[str], s
             raise TimeoutError(f"The run took longer than {WALL_SECONDS} s and was stopped.")
         progress = _latest(lines) or progress
         show(progress["done"], progress["total"], progress["step"])
-        if not operations.report(run_id=run.pk, **progress):
+        if not operations.report(run=run, **progress):
             raise Stopped
 
 

@@ -53,7 +53,7 @@ def stored(record: dict[str, Any], seed: int = 0, **changes: Any) -> Run:
         heartbeat_at=timezone.now(),
     )
     changed = copy.deepcopy(record) | {"spec": spec.to_dict()} | changes
-    operations.finish(run_id=run.pk, result=changed)
+    operations.finish(run=run, result=changed)
     run.refresh_from_db()
     return run
 
