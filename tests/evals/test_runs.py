@@ -31,7 +31,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(scope="module")
 def record() -> dict[str, Any]:
     """A whole record, measured on the fake model."""
-    spec = Spec.create("perplexity-filter", params={"n": 30})
+    spec = Spec.create("perplexity-filter", params={"n": 30, "search_steps": 0})
     watch = provenance.Stopwatch()
     return pf.measure_on(FakeLanguageModel(), spec, lambda p: None, watch).to_dict()  # type: ignore[arg-type]
 
