@@ -209,7 +209,7 @@ def test_the_engine_is_confined() -> None:
 @pytest.mark.slow
 @pytest.mark.xdist_group("model")
 def test_a_real_run_from_request_to_record() -> None:
-    run = queued(max_new_tokens=8)
+    run = queued(max_new_tokens=8, search_steps=1)
     worker.measure(run.pk)
     run.refresh_from_db()
     assert run.status == Run.Status.DONE, run.error
