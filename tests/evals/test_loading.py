@@ -21,12 +21,13 @@ from evals.models import Run
 from tests.fakes import FakeLanguageModel
 
 SLUG = "perplexity-filter"
+PARAMS = {"n": 30, "search_steps": 0}
 
 
 @pytest.fixture(scope="module")
 def record() -> dict[str, Any]:
     """A whole record, measured on the fake model."""
-    spec = Spec.create(SLUG, params={"n": 30})
+    spec = Spec.create(SLUG, params=PARAMS)
     watch = provenance.Stopwatch()
     return pf.measure_on(FakeLanguageModel(), spec, lambda p: None, watch).to_dict()  # type: ignore[arg-type]
 
@@ -130,7 +131,7 @@ def test_loading_replaces_and_removes_its_own_and_nothing_else(
 def test_pressing_run_measures_here_all_the_same(tmp_path: Path, record: dict[str, Any]) -> None:
     put(tmp_path, record)
     load_runs(tmp_path)
-    run, new = operations.request_run(mitigation=SLUG, params={"n": 30})
+    run, new = operations.request_run(mitigation=SLUG, params=PARAMS)
     assert new
     operations.start(run_id=run.pk)
     operations.finish(run_id=run.pk, result=record)

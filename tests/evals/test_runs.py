@@ -32,7 +32,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(scope="module")
 def record() -> dict[str, Any]:
     """A whole record, measured on the fake model."""
-    spec = Spec.create("perplexity-filter", params={"n": 30})
+    spec = Spec.create("perplexity-filter", params={"n": 30, "search_steps": 0})
     watch = provenance.Stopwatch()
     return pf.measure_on(FakeLanguageModel(), spec, lambda p: None, watch).to_dict()  # type: ignore[arg-type]
 
@@ -283,7 +283,7 @@ def test_the_engine_is_confined() -> None:
 @pytest.mark.slow
 @pytest.mark.xdist_group("model")
 def test_a_real_run_from_request_to_record() -> None:
-    run = queued(max_new_tokens=8)
+    run = queued(max_new_tokens=8, search_steps=1)
     worker.measure(run.pk)
     run.refresh_from_db()
     assert run.status == Run.Status.DONE, run.error

@@ -20,7 +20,7 @@ from evals.engine.params import BadParameter
 from evals.engine.serving import Server
 from evals.forms import RunForm
 from evals.models import Run, Target
-from tests.tiny import tiny_model
+from tests.fakes import FakeLanguageModel
 
 pytestmark = pytest.mark.django_db
 WORDS = {"slug": "my-server", "name": "My server", "model": "m", "per_minute": 0, "active": "on"}
@@ -143,7 +143,7 @@ def test_only_a_run_against_an_endpoint_may_use_the_network(tmp_path: Path) -> N
 
 @pytest.fixture
 def served() -> Iterator[Server]:
-    server = Server(tiny_model(), "tiny", 0)
+    server = Server(FakeLanguageModel(), "tiny", 0)  # type: ignore[arg-type]
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     yield server
@@ -165,7 +165,7 @@ def test_a_whole_run_against_a_real_server(
     run.refresh_from_db()
     assert run.status == Run.Status.DONE, run.error
     assert run.result is not None
-    assert run.verdict == "floor"  # a random network obeys nobody
+    assert run.verdict == "floor"  # the fake obeys nobody
     model = run.result["provenance"]["model"]
     assert model["tokens"]["undefended"]["requests"] == 90
     assert model["endpoint"] == served.base_url
