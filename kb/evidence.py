@@ -62,7 +62,10 @@ def claimed_share(answer: RiskMitigation) -> float | None:
 def attach(
     answers: Iterable[RiskMitigation], latest: dict[tuple[str, str], Run], risk: str = ""
 ) -> list[RiskMitigation]:
-    """Give each answer its ``latest_run`` and ``evidence``; the best evidence first."""
+    """Give each answer its ``latest_run`` and ``evidence``.
+
+    What was run comes first, by grade; then what could be run here; then what is only claimed.
+    """
     found = list(answers)
     for answer in found:
         run = latest.get((answer.mitigation.slug, risk or answer.risk.slug))
@@ -71,8 +74,9 @@ def attach(
     return sorted(
         found,
         key=lambda a: (
+            a.latest_run is None,  # type: ignore[attr-defined]
+            a.latest_run is None and not a.mitigation.runnable,  # type: ignore[attr-defined]
             ORDER.index(a.evidence.grade),  # type: ignore[attr-defined]
-            not a.mitigation.runnable,
             a.mitigation.name,
         ),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Case, Count, Q, QuerySet, When
+from django.db.models import Case, Count, Max, Q, QuerySet, When
 from django.utils import timezone
 
 from evals import figures
@@ -76,7 +76,9 @@ def _attacks(latest: dict[tuple[str, str], Run]) -> list[dict[str, Any]]:
 
 def coverage() -> dict[str, Any]:
     """For every risk the counts of papers, mitigations, runnable and measured ones."""
-    measured, fresh = measured_pairs(), measured_pairs(timezone.now() - FRESH_FOR)
+    measured = measured_pairs()
+    young = timezone.now() - FRESH_FOR
+    fresh = {pair for pair, newest in measured.items() if newest >= young}
     risks = (
         Risk.objects.filter(status=Status.ACTIVE)
         .select_related("category__stage")
@@ -105,12 +107,11 @@ def coverage() -> dict[str, Any]:
     return {"risks": rows, "totals": _totals(rows), "elsewhere": ELSEWHERE}
 
 
-def measured_pairs(since: datetime | None = None) -> set[tuple[str, str]]:
-    """(mitigation, risk) of every pair with a finished run (since then)."""
-    done = Run.objects.filter(status=Run.Status.DONE)
-    if since:
-        done = done.filter(finished_at__gte=since)
-    return set(done.order_by().values_list("mitigation", "risk").distinct())
+def measured_pairs() -> dict[tuple[str, str], datetime]:
+    """{(mitigation, risk): when its newest run finished} of every pair with one."""
+    done = Run.objects.filter(status=Run.Status.DONE).order_by()
+    newest = done.values_list("mitigation", "risk").annotate(newest=Max("finished_at"))
+    return {(mitigation, risk): at for mitigation, risk, at in newest}
 
 
 def _totals(rows: list[dict[str, Any]]) -> dict[str, int]:

@@ -30,7 +30,7 @@ HOSTILE = '<script>alert("x")</script>'
 @pytest.fixture(scope="module")
 def record() -> dict[str, Any]:
     """A whole record, measured on the fake model, with one hostile answer."""
-    spec = Spec.create("perplexity-filter", params={"n": 30})
+    spec = Spec.create("perplexity-filter", params={"n": 30, "search_steps": 0})
     watch = provenance.Stopwatch()
     found = pf.measure_on(FakeLanguageModel(), spec, lambda p: None, watch).to_dict()  # type: ignore[arg-type]
     found["samples"][0]["output"] = HOSTILE

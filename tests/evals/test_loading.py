@@ -133,8 +133,9 @@ def test_pressing_run_measures_here_all_the_same(tmp_path: Path, record: dict[st
     load_runs(tmp_path)
     run, new = operations.request_run(mitigation=SLUG, params=PARAMS)
     assert new
-    operations.start(run_id=run.pk)
-    operations.finish(run_id=run.pk, result=record)
+    taken = operations.start(run_id=run.pk)
+    assert taken
+    operations.finish(run=taken, result=record)
     assert queries.latest_runs(mitigation=SLUG)[SLUG, "adversarial-suffix"].pk == run.pk
 
 
