@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 WIDTH, ROW, LEFT, RIGHT = 720, 26, 12, 12
+BRIEF = 260
 CURVE = 320
 SAMPLES_SHOWN = 1000
 
@@ -54,6 +55,27 @@ def dumbbell(row: dict[str, Any]) -> dict[str, Any] | None:
     ]
     height = 14 + ROW * len(dots) + 16
     return {"label": row["label"], "dots": dots, "ticks": ticks, "width": WIDTH, "height": height}
+
+
+def pair(figure: dict[str, Any], claim: float | None = None) -> dict[str, Any]:
+    """A before-and-after dumbbell on one line, from 0 to 100 %, with a claimed value's mark."""
+    span = BRIEF - 2 * LEFT
+
+    def at(share: float) -> float:
+        return round(LEFT + span * min(1.0, max(0.0, share)), 1)
+
+    dots = [
+        {"place": place, "y": y, **{k: at(figure[side][k]) for k in ("value", "low", "high")}}
+        for place, side, y in ((1, "before", 10), (2, "after", 24))
+    ]
+    ticks = [{"x": at(share), "label": f"{100 * share:.0f} %"} for share in (0.0, 0.5, 1.0)]
+    return {
+        "width": BRIEF,
+        "height": 48,
+        "dots": dots,
+        "ticks": ticks,
+        "claim": None if claim is None else at(claim),
+    }
 
 
 def curve(found: dict[str, Any]) -> dict[str, Any]:

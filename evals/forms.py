@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 
+from . import queries
 from .engine.params import Param
 from .engine.registry import Mitigation
 
@@ -19,7 +20,7 @@ class RunForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.mitigation = mitigation
         self.fields["risk"] = _choice(mitigation.risks)
-        self.fields["target"] = _choice(mitigation.targets)
+        self.fields["target"] = _choice((*mitigation.targets, *_endpoints(mitigation)))
         for param in mitigation.params:
             self.fields[param.name] = field(param)
 
@@ -34,6 +35,11 @@ class RunForm(forms.Form):
             "seed": data.get("seed", 0),
             "params": params,
         }
+
+
+def _endpoints(mitigation: Mitigation) -> list[str]:
+    """The registered endpoints, for a mitigation that needs no more than they give."""
+    return queries.endpoints() if mitigation.needs == "text" else []
 
 
 def _choice(names: tuple[str, ...]) -> forms.ChoiceField:
@@ -52,3 +58,31 @@ def field(param: Param) -> forms.Field:
     if param.type == "int":
         return forms.IntegerField(min_value=int(param.low), max_value=int(param.high), **common)
     return forms.FloatField(min_value=param.low, max_value=param.high, **common)
+
+
+class PortfolioForm(forms.Form):
+    """Risks, and what ordinary requests may pay. Empty budgets are no budgets."""
+
+    refusals = forms.FloatField(
+        min_value=0,
+        max_value=100,
+        required=False,
+        label="Ordinary requests refused, at most this many points more",
+    )
+    slower = forms.FloatField(
+        min_value=0, max_value=1e6, required=False, label="Slower by at most, in milliseconds"
+    )
+
+    def __init__(self, risks: list[str], *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["risk"] = forms.MultipleChoiceField(
+            choices=[(name, name.replace("-", " ")) for name in risks],
+            required=False,
+            label="Risks (none chosen: all)",
+            widget=forms.CheckboxSelectMultiple,
+        )
+
+    def budgets(self) -> tuple[float | None, float | None]:
+        """(share of benign requests, milliseconds)."""
+        refusals = self.cleaned_data["refusals"]
+        return (None if refusals is None else refusals / 100), self.cleaned_data["slower"]

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.urls import reverse
+
+from .engine import registry
+from .engine.endpoints import checked
+from .engine.params import BadParameter
 
 
 class Target(models.Model):
@@ -21,6 +27,15 @@ class Target(models.Model):
     kind = models.CharField(max_length=10, choices=Kind, default=Kind.BUNDLED)
     summary = models.TextField(blank=True)
     active = models.BooleanField(default=True)
+    base_url = models.CharField(
+        max_length=300, blank=True, help_text="an endpoint's address up to /chat/completions"
+    )
+    model = models.CharField(
+        max_length=160, blank=True, help_text="by which name the endpoint knows its model"
+    )
+    per_minute = models.PositiveIntegerField(
+        default=0, help_text="requests that may be made in a minute; 0: as many as it takes"
+    )
 
     class Meta:
         ordering = ("name",)
@@ -28,10 +43,33 @@ class Target(models.Model):
             models.CheckConstraint(
                 condition=models.Q(kind__in=["bundled", "endpoint"]), name="target_kind_known"
             ),
+            models.CheckConstraint(
+                condition=models.Q(kind="bundled", base_url="", model="")
+                | models.Q(kind="endpoint") & ~models.Q(base_url="") & ~models.Q(model=""),
+                name="endpoint_has_address_and_model",
+            ),
         )
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def endpoint(self) -> dict[str, Any]:
+        """Where it is, as a specification says it; empty for a bundled model."""
+        if self.kind == self.Kind.BUNDLED:
+            return {}
+        return {"base_url": self.base_url, "model": self.model, "per_minute": self.per_minute}
+
+    def clean(self) -> None:
+        """Refuse an endpoint that no run could reach; raises ValidationError."""
+        if self.kind == self.Kind.BUNDLED:
+            return
+        try:
+            checked(self.endpoint)
+        except BadParameter as error:
+            raise ValidationError(str(error)) from None
+        if self.slug in {known.slug for known in registry.targets()}:
+            raise ValidationError("A bundled model has this name already.")
 
 
 class Verdict(models.TextChoices):
@@ -65,13 +103,19 @@ class Run(models.Model):
     spec = models.JSONField(help_text="everything that decides the numbers")
     spec_digest = models.CharField(max_length=64, db_index=True)
     status = models.CharField(max_length=10, choices=Status, default=Status.QUEUED)
+    attempt = models.PositiveSmallIntegerField(
+        default=0, help_text="how often a worker has taken it; each names its own attempt"
+    )
     progress_done = models.PositiveIntegerField(default=0)
     progress_total = models.PositiveIntegerField(default=0)
     progress_step = models.CharField(max_length=200, blank=True)
     verdict = models.CharField(max_length=20, choices=Verdict, blank=True)
     reason = models.TextField(blank=True, help_text="why this verdict")
     result = models.JSONField(null=True, blank=True, help_text="the engine's whole record")
-    result_digest = models.CharField(max_length=64, blank=True)
+    result_digest = models.CharField(max_length=64, blank=True, db_index=True)
+    summary = models.JSONField(
+        default=dict, blank=True, help_text="the few figures of the record that lists need"
+    )
     error = models.TextField(blank=True)
     origin = models.CharField(
         max_length=200, blank=True, help_text="empty: run here; else where it was measured"

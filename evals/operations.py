@@ -2,26 +2,41 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import uuid
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.models import AnonymousUser, User
 from django.db import IntegrityError, transaction
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from .engine import registry
+from .engine import records, registry
 from .engine.spec import Spec
 from .models import Metric, Run, Target
+from .summary import summarise
 
 MAX_WAITING = 50
+MAX_ATTEMPTS = 2
 SILENT_FOR = timedelta(seconds=90)
+DAY = timedelta(days=1)
+# Whoever composes this app adds functions that raise NotOffered for a specification.
+REFUSALS: list[Callable[[Spec], None]] = []
+PRIORITY = 10  # a signed-in person's run goes before an anonymous one
 
 
 class QueueFull(Exception):
     """Too many runs wait already; the message says what to do."""
+
+
+class NotAllowed(Exception):
+    """Whoever asks may not start a run; the message says what they may do."""
+
+
+class NotOffered(Exception):
+    """The mitigation is not offered any more; the message says why."""
 
 
 class TargetNotActive(Exception):
@@ -36,18 +51,28 @@ def request_run(
     seed: int = 0,
     params: dict[str, Any] | None = None,
     by: User | AnonymousUser | None = None,
+    stack: str = "",
     again: bool = False,
     queue: bool = True,
 ) -> tuple[Run, bool]:
     """Queue a run, or find the one that measures just this; return (run, whether it is new).
 
-    Empty risk and target mean the mitigation's first. ``again`` measures anew what is
-    finished; ``queue=False`` leaves the measuring to the caller. Raises the engine's
-    UnknownName and BadParameter, QueueFull, TargetNotActive.
+    Empty risk and target mean the mitigation's first; ``stack`` is a second mitigation.
+    ``again`` measures anew what is finished; ``queue=False`` leaves the measuring to the
+    caller. Raises the engine's UnknownName and BadParameter, QueueFull, TargetNotActive, and
+    NotAllowed or NotOffered where the answer is not there already and may not be made.
     """
-    spec = Spec.create(mitigation, risk or None, target or None, seed, params or {})
+    far = Target.objects.filter(slug=target, kind=Target.Kind.ENDPOINT).first()
+    endpoint = far.endpoint if far else None
+    spec = Spec.create(
+        mitigation, risk or None, target or None, seed, params or {}, endpoint, stack
+    )
     if found := _same(spec.digest, again):
         return found, False
+    for refuse in REFUSALS:
+        refuse(spec)
+    if queue:
+        _may_start(by)
     if Run.objects.filter(status__in=Run.UNFINISHED).count() >= MAX_WAITING:
         raise QueueFull(f"{MAX_WAITING} runs are waiting already. Try again when some are done.")
     try:
@@ -58,9 +83,29 @@ def request_run(
         raise
 
 
+def _may_start(by: User | AnonymousUser | None) -> None:
+    """Raise NotAllowed or QueueFull unless ``by`` may queue one more run.
+
+    All anonymous visitors together have one quota, since nothing tells them apart.
+    """
+    person = by if isinstance(by, User) else None
+    if settings.RUNS == "signed-in" and person is None:
+        raise NotAllowed(
+            "Only signed-in people may start a run here. Sign in, or look at the runs that are "
+            "stored: asking for one with the same values shows it."
+        )
+    mine = Run.objects.filter(requested_by=person, origin="")
+    waiting, today = settings.RUN_QUOTA if person else settings.RUN_QUOTA_ANONYMOUS
+    if mine.filter(status__in=Run.UNFINISHED).count() >= waiting:
+        raise QueueFull(f"{waiting} runs of yours are waiting. Try again when one has ended.")
+    if mine.filter(created_at__gte=timezone.now() - DAY).count() >= today:
+        raise QueueFull(f"{today} runs a day may be started by you. Try again tomorrow.")
+
+
 def _same(digest: str, again: bool) -> Run | None:
+    """The run of a specification made here; what was measured elsewhere is no answer."""
     wanted = Run.UNFINISHED if again else (*Run.UNFINISHED, Run.Status.DONE)
-    return Run.objects.filter(spec_digest=digest, status__in=wanted).first()
+    return Run.objects.filter(spec_digest=digest, status__in=wanted, origin="").first()
 
 
 @transaction.atomic
@@ -81,7 +126,8 @@ def _create(spec: Spec, by: User | AnonymousUser | None, queue: bool) -> Run:
         requested_by=by if by and by.is_authenticated else None,
     )
     if queue:
-        measure.defer(run_id=str(run.pk))
+        urgent = PRIORITY if run.requested_by_id else 0
+        measure.configure(priority=urgent).defer(run_id=str(run.pk))
     return run
 
 
@@ -89,15 +135,15 @@ def start(*, run_id: uuid.UUID) -> Run | None:
     """Take a queued run; None where it was cancelled or taken meanwhile."""
     now = timezone.now()
     taken = Run.objects.filter(pk=run_id, status=Run.Status.QUEUED).update(
-        status=Run.Status.RUNNING, started_at=now, heartbeat_at=now
+        status=Run.Status.RUNNING, started_at=now, heartbeat_at=now, attempt=F("attempt") + 1
     )
     return Run.objects.get(pk=run_id) if taken else None
 
 
-def report(*, run_id: uuid.UUID, done: int, total: int, step: str) -> bool:
-    """Store progress; False where the run is no longer wanted (cancelled)."""
+def report(*, run: Run, done: int, total: int, step: str) -> bool:
+    """Store progress; False where this attempt is no longer wanted (cancelled, given away)."""
     return bool(
-        Run.objects.filter(pk=run_id, status=Run.Status.RUNNING).update(
+        _mine(run).update(
             progress_done=done,
             progress_total=total,
             progress_step=step[:200],
@@ -106,20 +152,29 @@ def report(*, run_id: uuid.UUID, done: int, total: int, step: str) -> bool:
     )
 
 
+def _mine(run: Run) -> QuerySet[Run]:
+    """The row while the attempt that took ``run`` still holds it."""
+    return Run.objects.filter(pk=run.pk, status=Run.Status.RUNNING, attempt=run.attempt)
+
+
 @transaction.atomic
-def finish(*, run_id: uuid.UUID, result: dict[str, Any]) -> None:
-    """Store the whole record of a running run, figures and verdict together."""
-    run = Run.objects.select_for_update().get(pk=run_id)
-    if run.status != Run.Status.RUNNING:
+def finish(*, run: Run, result: dict[str, Any]) -> None:
+    """Store the whole record of a running run, figures and verdict together.
+
+    Nothing happens where the run was cancelled, or given to another worker meanwhile.
+    """
+    held = _mine(run).select_for_update().first()
+    if held is None:
         return
-    run.result = result
-    run.result_digest = digest(result)
-    run.verdict = result["validity"]["verdict"]
-    run.reason = result["validity"]["reason"]
-    run.status = Run.Status.DONE
-    run.finished_at = timezone.now()
-    run.save()
-    store_metrics(run=run, result=result)
+    held.result = result
+    held.result_digest = digest(result)
+    held.summary = summarise(result)
+    held.verdict = result["validity"]["verdict"]
+    held.reason = result["validity"]["reason"]
+    held.status = Run.Status.DONE
+    held.finished_at = timezone.now()
+    held.save()
+    store_metrics(run=held, result=result)
 
 
 def store_metrics(*, run: Run, result: dict[str, Any]) -> None:
@@ -131,11 +186,9 @@ def store_metrics(*, run: Run, result: dict[str, Any]) -> None:
     )
 
 
-def fail(*, run_id: uuid.UUID, error: str) -> None:
-    """Mark an unfinished run as failed, saying why."""
-    Run.objects.filter(pk=run_id, status__in=Run.UNFINISHED).update(
-        status=Run.Status.FAILED, error=error, finished_at=timezone.now()
-    )
+def fail(*, run: Run, error: str) -> None:
+    """Mark the run as failed, saying why, unless it was taken from this attempt."""
+    _mine(run).update(status=Run.Status.FAILED, error=error, finished_at=timezone.now())
 
 
 def cancel(*, run_id: uuid.UUID) -> bool:
@@ -147,16 +200,43 @@ def cancel(*, run_id: uuid.UUID) -> bool:
     )
 
 
-def fail_silent() -> int:
-    """Fail the runs whose worker has not been heard of; return how many."""
-    lost = Run.objects.filter(
+@transaction.atomic
+def recover_silent() -> tuple[int, int]:
+    """Queue again the runs whose worker has not been heard of; fail those tried twice.
+
+    Returns (queued again, failed). A worker that was only slow finds its attempt taken away.
+    """
+    lost = Run.objects.select_for_update(skip_locked=True).filter(
         status=Run.Status.RUNNING, heartbeat_at__lt=timezone.now() - SILENT_FOR
     )
-    return lost.update(
+    again = [run for run in lost if run.attempt < MAX_ATTEMPTS]
+    for run in again:
+        _queue_again(run)
+    failed = Run.objects.filter(pk__in=[run.pk for run in lost if run.attempt >= MAX_ATTEMPTS])
+    return len(again), failed.update(
         status=Run.Status.FAILED,
-        error="The worker stopped in the middle of this run. Nothing of it was kept; run it again.",
+        error=f"{MAX_ATTEMPTS} workers stopped in the middle of this run. Nothing of it was kept; "
+        "run it again, perhaps smaller.",
         finished_at=timezone.now(),
     )
+
+
+def _queue_again(run: Run) -> None:
+    from .tasks import measure
+
+    run.status, run.progress_step = Run.Status.QUEUED, "queued again: its worker stopped"
+    run.progress_done = run.progress_total = 0
+    run.save(update_fields=["status", "progress_step", "progress_done", "progress_total"])
+    measure.configure(priority=PRIORITY).defer(run_id=str(run.pk))
+
+
+def forget_old() -> int:
+    """Delete failed and cancelled runs after ``KB_RUN_DAYS``; finished ones stay."""
+    before = timezone.now() - timedelta(days=settings.RUN_DAYS)
+    old = Run.objects.filter(
+        status__in=[Run.Status.FAILED, Run.Status.CANCELLED], finished_at__lt=before
+    )
+    return old.delete()[1].get("evals.Run", 0)
 
 
 def sync_targets() -> int:
@@ -165,12 +245,15 @@ def sync_targets() -> int:
     for known in bundled:
         Target.objects.update_or_create(
             slug=known.slug,
-            defaults={"name": known.name, "summary": known.summary, "kind": Target.Kind.BUNDLED},
+            defaults={
+                "name": known.name,
+                "summary": known.summary,
+                "kind": Target.Kind.BUNDLED,
+                "base_url": "",
+                "model": "",
+            },
         )
     return len(bundled)
 
 
-def digest(record: dict[str, Any]) -> str:
-    """sha256 of a record as canonical JSON (sorted keys, no spaces)."""
-    text = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+digest = records.digest

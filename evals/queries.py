@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 
 from django.db.models import Prefetch, QuerySet
 
-from .models import Metric, Run
+from .models import Metric, Run, Target, Verdict
 
 
 def runs() -> QuerySet[Run]:
     """Runs for lists, newest first, with their figures and without their samples."""
     figures = Prefetch("metrics", Metric.objects.order_by("position"))
     return Run.objects.select_related("target").defer("result", "spec").prefetch_related(figures)
+
+
+def endpoints() -> list[str]:
+    """The endpoints that runs may be made against, by name."""
+    found = Target.objects.filter(kind=Target.Kind.ENDPOINT, active=True)
+    return list(found.values_list("slug", flat=True))
 
 
 def run(pk: uuid.UUID) -> Run | None:
@@ -22,10 +29,37 @@ def run(pk: uuid.UUID) -> Run | None:
 
 def latest_runs(risk: str = "", mitigation: str = "") -> dict[tuple[str, str], Run]:
     """{(mitigation, risk): its newest finished run}."""
-    found = runs().filter(status=Run.Status.DONE)
+    found = runs().filter(status=Run.Status.DONE).exclude(spec__has_key="stack")
     if risk:
         found = found.filter(risk=risk)
     if mitigation:
         found = found.filter(mitigation=mitigation)
     newest = found.order_by("mitigation", "risk", "-finished_at").distinct("mitigation", "risk")
     return {(run.mitigation, run.risk): run for run in newest}
+
+
+def finished() -> QuerySet[Run]:
+    """Finished runs for lists, newest first."""
+    return runs().filter(status=Run.Status.DONE)
+
+
+def by_digest(digest: str) -> Run | None:
+    """The run whose record has this digest (whole, or its first twelve characters or more)."""
+    if not 12 <= len(digest) <= 64:
+        return None
+    return runs().filter(result_digest__startswith=digest).first()
+
+
+def measured_risks() -> list[str]:
+    """The risks that have a measurable run."""
+    found = Run.objects.filter(status=Run.Status.DONE, verdict=Verdict.MEASURABLE)
+    return sorted(found.order_by().values_list("risk", flat=True).distinct())
+
+
+def newest_measurable(risks: Sequence[str]) -> QuerySet[Run]:
+    """The newest measurable run of each mitigation, risk and target, of some risks or all."""
+    found = finished().filter(verdict=Verdict.MEASURABLE)
+    if risks:
+        found = found.filter(risk__in=risks)
+    apart = ("mitigation", "risk", "target_id")
+    return found.order_by(*apart, "-finished_at").distinct(*apart)

@@ -18,5 +18,6 @@ def measure(run_id: str) -> None:
 @app.periodic(cron="* * * * *")
 @app.task(queue="upkeep", pass_context=False)
 def look_after_runs(timestamp: int) -> None:
-    """Once a minute: fail the runs whose worker has fallen silent."""
-    operations.fail_silent()
+    """Once a minute: queue again the runs whose worker has fallen silent; forget old failures."""
+    operations.recover_silent()
+    operations.forget_old()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
@@ -13,9 +14,9 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
-from . import figures, operations, queries
+from . import comparing, downloads, figures, operations, queries
 from .engine import registry
-from .forms import RunForm
+from .forms import PortfolioForm, RunForm
 
 PAGE_SIZE = 50
 
@@ -35,15 +36,65 @@ def run(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     context = {"run": found, "api": reverse("api:run", args=[found.pk])}
     if found.result:
         context |= figures.of_run(found.result)
+        context["permanent"] = _permanent(request, found.result_digest)
     template = "evals/run.html#status" if request.htmx else "evals/run.html"  # type: ignore[attr-defined]
     return render(request, template, context)
+
+
+def record(request: HttpRequest, digest: str) -> HttpResponse:
+    """The permanent address of a record: whoever has its digest finds it."""
+    found = queries.by_digest(digest)
+    if found is None:
+        raise Http404("No record has this digest.")
+    return redirect(found)
+
+
+def download(request: HttpRequest, pk: uuid.UUID, form: str) -> HttpResponse:
+    """A finished run as JSON, CSV or a block for a model card."""
+    found = queries.run(pk)
+    if found is None or not found.result or form not in downloads.FORMATS:
+        raise Http404("There is no such file of a finished run.")
+    kind, ending = downloads.FORMATS[form]
+    made = {
+        "json": lambda: downloads.as_json(found),
+        "csv": lambda: downloads.as_csv(found),
+        "card": lambda: downloads.as_card(found, _permanent(request, found.result_digest)),
+    }
+    name = f"{found.mitigation}-{found.result_digest[:12]}.{ending}"
+    disposition = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return HttpResponse(made[form](), content_type=kind, headers=disposition)
+
+
+def _permanent(request: HttpRequest, digest: str) -> str:
+    return request.build_absolute_uri(reverse("record", args=[digest]))
+
+
+def compare(request: HttpRequest) -> HttpResponse:
+    """Two to five finished runs side by side."""
+    try:
+        context = comparing.side_by_side(request.GET.getlist("run"))
+    except comparing.BadComparison as error:
+        choices = queries.finished()[:PAGE_SIZE]
+        said = {"trouble": str(error) if "run" in request.GET else "", "choices": choices}
+        status = 400 if "run" in request.GET else 200
+        return render(request, "evals/compare.html", said, status=status)
+    return render(request, "evals/compare.html", context)
+
+
+def portfolio(request: HttpRequest) -> HttpResponse:
+    """Which mitigations of the chosen risks nobody beats, within budgets."""
+    form = PortfolioForm(queries.measured_risks(), request.GET)
+    context: dict[str, Any] = {"form": form}
+    if form.is_valid():
+        runs = queries.newest_measurable(form.cleaned_data["risk"])
+        context["rows"] = comparing.portfolio(runs, *form.budgets())
+    status = 200 if form.is_valid() else 400
+    return render(request, "evals/portfolio.html", context, status=status)
 
 
 @require_POST
 def request_run(request: HttpRequest, mitigation: str) -> HttpResponse:
     """Queue a run from the form, and go to its page."""
-    if settings.RUNS == "signed-in" and not request.user.is_authenticated:
-        return redirect(f"{reverse('login')}?next={reverse('mitigation', args=[mitigation])}")
     try:
         form = RunForm(registry.get_mitigation(mitigation), request.POST)
     except registry.UnknownName as error:
@@ -54,7 +105,10 @@ def request_run(request: HttpRequest, mitigation: str) -> HttpResponse:
         found, new = operations.request_run(
             **form.wanted(), by=request.user, again="again" in request.POST
         )
-    except (operations.QueueFull, operations.TargetNotActive) as error:
+    except operations.NotAllowed as error:
+        messages.info(request, str(error))
+        return redirect(f"{reverse('login')}?next={reverse('mitigation', args=[mitigation])}")
+    except (operations.QueueFull, operations.NotOffered, operations.TargetNotActive) as error:
         messages.error(request, str(error))
         return redirect("mitigation", mitigation)
     if not new:
@@ -64,7 +118,9 @@ def request_run(request: HttpRequest, mitigation: str) -> HttpResponse:
 
 @require_POST
 def cancel(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
-    """Stop a queued or running run."""
+    """Stop a queued or running run; where only signed-in people start one, only they stop it."""
+    if settings.RUNS == "signed-in" and not request.user.is_authenticated:
+        return redirect(f"{reverse('login')}?next={reverse('run', args=[pk])}")
     if not operations.cancel(run_id=pk):
         messages.info(request, "The run had ended already.")
     return redirect("run", pk)

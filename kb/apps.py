@@ -8,5 +8,9 @@ class KbConfig(AppConfig):
     verbose_name = "Knowledge base"
 
     def ready(self) -> None:
-        """Register the system checks."""
-        from . import checks  # noqa: F401
+        """Register the system checks, and what the knowledge base forbids to run."""
+        from evals import operations as runs
+
+        from . import checks, operations  # noqa: F401
+
+        runs.REFUSALS.append(operations.refuse_retired)

@@ -14,9 +14,12 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from evals.engine.spec import Spec
+from evals.operations import NotOffered
 from kb import search
 from kb.harvest.arxiv import Arxiv, Entry
 from kb.models import Paper
+from taxonomy.models import Mitigation, Status
 
 SAME_TITLE = 0.6
 SHORTEST = 40
@@ -121,3 +124,12 @@ def _row(number: int, line: str) -> tuple[str, Entry]:
 def harvesting() -> bool:
     """Whether the background may fetch abstracts (``KB_HARVEST``)."""
     return bool(settings.HARVEST)
+
+
+def refuse_retired(spec: Spec) -> None:
+    """Raise NotOffered where curators have retired the mitigation that a run asks for."""
+    found = Mitigation.objects.filter(slug=spec.mitigation, status=Status.RETIRED)
+    if found.exists():
+        raise NotOffered(
+            f"{spec.mitigation} is retired and is not run any more. Its stored runs stay."
+        )

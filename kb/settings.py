@@ -10,7 +10,10 @@
 | KB_HTTPS | off | the site is served over HTTPS: secure cookies, HSTS, redirect |
 | KB_EMBEDDING_MODEL | packaged MiniLM | a sentence-transformers name or folder |
 | KB_HARVEST | on | fetch missing abstracts from arXiv in the background |
-| KB_RUNS | open | who may start a run: ``open`` or ``signed-in`` |
+| KB_RUNS | signed-in | who may start a run: ``signed-in`` or ``open`` |
+| KB_RUN_QUOTA | 5,50 | runs of one person that may wait at once, and be started in a day |
+| KB_RUN_QUOTA_ANONYMOUS | 2,20 | the same for all anonymous visitors together |
+| KB_RUN_DAYS | 30 | days for which failed and cancelled runs are kept |
 | SAFESTACK_VAR | ``var`` | everything that can be made again |
 """
 
@@ -37,6 +40,12 @@ VAR = database.VAR
 def flag(name: str, default: bool = False) -> bool:
     """Whether an environment variable says on."""
     return os.environ.get(name, str(default)).lower() in {"1", "on", "true", "yes"}
+
+
+def numbers(name: str, default: tuple[int, ...]) -> tuple[int, ...]:
+    """As many whole numbers as the default has, from an environment variable."""
+    given = tuple(int(part) for part in listed(name))
+    return given if len(given) == len(default) else default
 
 
 def listed(name: str, default: str = "") -> list[str]:
@@ -213,7 +222,10 @@ PGHISTORY_DEFAULT_TRACKERS = (
 EMBEDDER = "kb.search._embedder.SentenceEmbedder"
 EMBEDDING_MODEL = os.environ.get("KB_EMBEDDING_MODEL", "all-MiniLM-L6-v2")
 HARVEST = flag("KB_HARVEST", default=True)
-RUNS = os.environ.get("KB_RUNS", "open")
+RUNS = os.environ.get("KB_RUNS", "signed-in")
+RUN_QUOTA = numbers("KB_RUN_QUOTA", (5, 50))
+RUN_QUOTA_ANONYMOUS = numbers("KB_RUN_QUOTA_ANONYMOUS", (2, 20))
+RUN_DAYS = numbers("KB_RUN_DAYS", (30,))[0]
 
 LOGGING = {
     "version": 1,

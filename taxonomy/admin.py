@@ -53,7 +53,15 @@ class CategoryAdmin(Versioned):
 class AnswerInline(admin.TabularInline[RiskMitigation, Risk]):
     model = RiskMitigation
     extra = 0
-    fields = ("mitigation", "claim", "claim_value", "claim_unit", "claim_source", "grade")
+    fields = (
+        "mitigation",
+        "claim",
+        "claim_value",
+        "claim_unit",
+        "claim_source",
+        "grade",
+        "grade_reason",
+    )
     autocomplete_fields = ("mitigation",)
 
 

@@ -15,3 +15,5 @@ WHITENOISE_AUTOREFRESH = True
 STATIC_ROOT = None
 # The running site must not hold connections to a database that is about to be dropped.
 DATABASES["default"]["CONN_MAX_AGE"] = 0  # noqa: F405
+RUNS = "open"
+RUN_QUOTA_ANONYMOUS = (100, 1000)

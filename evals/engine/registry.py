@@ -57,6 +57,8 @@ class Mitigation:
     minutes: float
     params: tuple[Param, ...]
     measure: Measure
+    stacks: str = ""
+    """The arm that can be put together with another mitigation's; see ``stacks.py``."""
 
 
 _MITIGATIONS: dict[str, Mitigation] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from . import registry
+from . import registry, stacks
 from .result import Progress, Result
 from .spec import Spec
 
@@ -14,5 +14,7 @@ def run(spec: Spec, progress: Callable[[Progress], None] | None = None) -> Resul
 
     Times excepted, which are the machine's. Raises MissingFile where weights or data are.
     """
-    measure = registry.get_mitigation(spec.mitigation).measure
-    return measure(spec, progress or (lambda step: None))
+    report = progress or (lambda step: None)
+    if spec.stack:
+        return stacks.measure(spec, report)
+    return registry.get_mitigation(spec.mitigation).measure(spec, report)

@@ -62,6 +62,11 @@ class Sheet:
         self._values: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
         self._clusters: dict[str, str] = {}
 
+    def meet(self, name: str, label: str) -> None:
+        """Make room for an arm that was not there from the start."""
+        if name not in {arm.name for arm in self.arms}:
+            self.arms.append(Arm(name, label or name))
+
     def add(self, measure: str, arm: str, unit: str, value: float, cluster: str = "") -> None:
         """Enter one outcome; raises KeyError for a measure that was not declared."""
         self._values[self.measures[measure].name, arm][unit] = float(value)
@@ -166,7 +171,7 @@ def finish(
     sheet: Sheet,
     roles: Roles,
     *,
-    model: Mapping[str, str],
+    model: Mapping[str, Any],
     data: Sequence[Mapping[str, Any]],
     curves: Sequence[dict[str, Any]] = (),
     samples: Sequence[dict[str, Any]] = (),

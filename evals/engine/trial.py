@@ -12,14 +12,17 @@ import hashlib
 import inspect as source
 import json
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from . import inspecting, packaged
-from .language_model import Chat, LanguageModel
+from . import endpoints, inspecting, organisms, packaged
+from .language_model import Chat, Responder
 from .result import Progress
 from .sheet import Sheet
+from .spec import Spec
 
 TIMED = 12
 Report = Callable[[Progress], None]
@@ -91,21 +94,60 @@ class Outcome:
     arm: str
     answer: Answer
     scores: Mapping[str, float]
+    label: str = ""
 
 
-def run(model: LanguageModel, trial: Trial, report: Report) -> list[Outcome]:
+class Watch(Protocol):
+    """Looks on while trials run, and may give them further arms."""
+
+    def arms(self, trial: Trial) -> Sequence[Arm]:
+        """The arms to run instead of the trial's own."""
+
+    def saw(self, outcomes: Sequence[Outcome]) -> None:
+        """What a trial gave."""
+
+
+_watch: ContextVar[Watch | None] = ContextVar("watch", default=None)
+
+
+@contextmanager
+def watched(watch: Watch) -> Iterator[None]:
+    """Let ``watch`` look on at the trials that run meanwhile."""
+    token = _watch.set(watch)
+    try:
+        yield
+    finally:
+        _watch.reset(token)
+
+
+def _arms(trial: Trial) -> Sequence[Arm]:
+    watch = _watch.get()
+    return watch.arms(trial) if watch else trial.arms
+
+
+def target(spec: Spec) -> Responder:
+    """What a specification attacks: a bundled model, or the endpoint that it names."""
+    if spec.endpoint:
+        return endpoints.Endpoint(spec.target, **spec.endpoint)
+    return organisms.load(spec.target)
+
+
+def run(model: Responder, trial: Trial, report: Report) -> list[Outcome]:
     """Every case under every arm, arm by arm, each arm an Inspect task.
 
     The undefended arm's answers are kept by digest, so that mitigations which share a target
-    and cases share them too.
+    and cases share them too; an endpoint's are not, since what stands behind it may change.
     """
-    total, found = len(trial.cases) * len(trial.arms), []
-    for place, arm in enumerate(trial.arms):
+    arms = _arms(trial)
+    total, found = len(trial.cases) * len(arms), []
+    for place, arm in enumerate(arms):
         before = place * len(trial.cases)
         tell = _teller(report, before, total, f"answering: {arm.label.lower()}")
         for case, answer in zip(trial.cases, _answers(model, trial, arm, tell), strict=True):
             scores = {name: float(value) for name, value in trial.score(case, answer).items()}
-            found.append(Outcome(case, arm.name, answer, scores))
+            found.append(Outcome(case, arm.name, answer, scores, arm.label))
+    if watch := _watch.get():
+        watch.saw(found)
     return found
 
 
@@ -113,10 +155,8 @@ def _teller(report: Report, before: int, total: int, step: str) -> Callable[[int
     return lambda done: report(Progress(min(before + done, total), total, step))
 
 
-def _answers(
-    model: LanguageModel, trial: Trial, arm: Arm, tell: Callable[[int], None]
-) -> list[Answer]:
-    if arm.name != UNDEFENDED.name:
+def _answers(model: Responder, trial: Trial, arm: Arm, tell: Callable[[int], None]) -> list[Answer]:
+    if arm.name != UNDEFENDED.name or not model.checksum:
         return inspecting.run_arm(model, trial, arm, tell)
     kept = packaged.cache_dir() / "baselines" / f"{_digest(model, trial, arm)}.json"
     if kept.exists():
@@ -130,16 +170,16 @@ def _answers(
     return found
 
 
-def _digest(model: LanguageModel, trial: Trial, arm: Arm) -> str:
+def _digest(model: Responder, trial: Trial, arm: Arm) -> str:
     """What decides a baseline's answers: the model, the cases, the arm's code, the length."""
     cases = [[case.id, list(map(dict, case.chat)), dict(case.facts)] for case in trial.cases]
     code = source.getsource(arm.act)
-    said = [model.checksum, model.dtype, cases, code, trial.max_new_tokens]
+    said = [dict(model.describe()), cases, code, trial.max_new_tokens]
     return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def timing(
-    model: LanguageModel, trial: Trial, cases: Sequence[Case], report: Report
+    model: Responder, trial: Trial, cases: Sequence[Case], report: Report
 ) -> dict[str, list[float]]:
     """Milliseconds for one case at a time, for each arm, after one to warm up."""
     report(Progress(0, 0, "timing"))
@@ -152,15 +192,16 @@ def timing(
         await arm.act(case, ask)
         return 1000 * (time.perf_counter() - start)
 
-    asyncio.run(timed(trial.arms[0], cases[0]))
-    return {
-        arm.name: [asyncio.run(timed(arm, case)) for case in cases[:TIMED]] for arm in trial.arms
-    }
+    arms = _arms(trial)
+    if arms and cases:
+        asyncio.run(timed(arms[0], cases[0]))
+    return {arm.name: [asyncio.run(timed(arm, case)) for case in cases[:TIMED]] for arm in arms}
 
 
 def fill(sheet: Sheet, outcomes: Sequence[Outcome]) -> None:
     """Enter every outcome's scores; pairs are made by case, clusters by the case's cluster."""
     for outcome in outcomes:
+        sheet.meet(outcome.arm, outcome.label)
         case = outcome.case
         for measure, value in outcome.scores.items():
             sheet.add(measure, outcome.arm, case.id, value, case.cluster or case.id)

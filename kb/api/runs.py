@@ -82,8 +82,6 @@ class Runs(Listing):
     def post(self, request: Request) -> Response:
         """Queue a run (202), or give the one that measures just this (200)."""
         only_known(request, set())
-        if settings.RUNS == "signed-in" and not request.user.is_authenticated:
-            raise NotAuthenticated("Only signed-in people may start a run here.")
         asked = RunAsked(data=request.data)
         asked.is_valid(raise_exception=True)
         run, new = _request(request, asked.validated_data)
@@ -100,6 +98,10 @@ def _request(request: Request, asked: dict[str, Any]) -> tuple[Run, bool]:
         raise ValidationError({"params": [str(error)]}) from None
     except operations.TargetNotActive as error:
         raise ValidationError({"target": [str(error)]}) from None
+    except operations.NotOffered as error:
+        raise ValidationError({"mitigation": [str(error)]}) from None
+    except operations.NotAllowed as error:
+        raise NotAuthenticated(str(error)) from None
     except operations.QueueFull as error:
         raise Full(str(error)) from None
 

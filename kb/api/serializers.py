@@ -169,7 +169,9 @@ class Answer(s.ModelSerializer[RiskMitigation]):
     name = s.CharField(source="mitigation.name")
     runnable = s.BooleanField(source="mitigation.runnable")
     engine_key = s.CharField(source="mitigation.engine_key")
-    evidence_grade = s.ChoiceField(source="grade", choices=EvidenceGrade.choices)
+    evidence_grade = s.ChoiceField(source="evidence.grade", choices=EvidenceGrade.choices)
+    evidence_reason = s.CharField(source="evidence.reason")
+    graded_by_rule = s.BooleanField(source="evidence.by_rule")
     latest_run = RunRow(allow_null=True)
 
     class Meta:
@@ -180,6 +182,8 @@ class Answer(s.ModelSerializer[RiskMitigation]):
             "runnable",
             "engine_key",
             "evidence_grade",
+            "evidence_reason",
+            "graded_by_rule",
             "claim",
             "claim_value",
             "claim_unit",
@@ -338,8 +342,17 @@ class CoverageRow(s.Serializer[Any]):
     mitigations = s.IntegerField()
     runnable = s.IntegerField()
     measured = s.IntegerField()
+    fresh = s.IntegerField(help_text="measured within the last 180 days")
+
+
+class CoverageElsewhere(s.Serializer[Any]):
+    framework = s.CharField()
+    name = s.CharField()
+    risks = s.IntegerField(help_text="techniques or risks that the framework lists")
+    with_mitigations = s.IntegerField()
 
 
 class CoverageFull(s.Serializer[Any]):
     risks = CoverageRow(many=True)
     totals = s.DictField(child=s.IntegerField())
+    elsewhere = CoverageElsewhere(many=True)

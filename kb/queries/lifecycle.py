@@ -10,11 +10,11 @@ from django.db.models import Count, F, Prefetch, Q, QuerySet
 from django.db.models.functions import Coalesce
 
 from evals import queries as evals
+from kb import evidence
 from kb.models import Embedding, Kind, Paper, Placement
 from taxonomy.models import (
     Category,
     Direction,
-    EvidenceGrade,
     Framework,
     FrameworkEntry,
     Mapping,
@@ -207,21 +207,9 @@ def risk_papers(risk: Risk, limit: int = TOP_PAPERS) -> list[Paper]:
 
 
 def answers(risk: Risk) -> list[RiskMitigation]:
-    """The mitigations that answer a risk, each with ``latest_run``; best evidence first."""
-    found = list(risk.answers.filter(mitigation__status=Status.ACTIVE).select_related("mitigation"))
-    latest = evals.latest_runs(risk=risk.slug)
-    order = list(EvidenceGrade.values)
-    for answer in found:
-        answer.latest_run = latest.get((answer.mitigation.slug, risk.slug))  # type: ignore[attr-defined]
-    return sorted(
-        found,
-        key=lambda a: (
-            a.latest_run is None,  # type: ignore[attr-defined]
-            not a.mitigation.runnable,
-            order.index(a.grade),
-            a.mitigation.name,
-        ),
-    )
+    """The mitigations that answer a risk, each with its ``evidence``; the best first."""
+    found = risk.answers.filter(mitigation__status=Status.ACTIVE).select_related("mitigation")
+    return evidence.attach(found, evals.latest_runs(risk=risk.slug), risk.slug)
 
 
 def mappings(risk: Risk) -> list[Mapping]:

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Case, Count, Q, QuerySet, When
+from django.db.models import Case, Count, Max, Q, QuerySet, When
+from django.utils import timezone
 
+from evals import figures
 from evals import queries as evals
 from evals.engine import registry
-from evals.models import Run
+from evals.models import Run, Verdict
+from kb import evidence
 from taxonomy.models import Mitigation, Risk, Status
 
 from .papers import papers
+
+FRESH_FOR = timedelta(days=180)
+# Counted in the published data of the two frameworks; neither has a mitigation that runs.
+ELSEWHERE = [
+    {"framework": "mitre-atlas", "name": "MITRE ATLAS 5.6.0", "risks": 170, "with_mitigations": 74},
+    {"framework": "ibm-risk-atlas", "name": "IBM AI Atlas Nexus", "risks": 556,
+     "with_mitigations": 39},
+]  # fmt: skip
 
 
 def mitigations(stage: str = "") -> QuerySet[Mitigation]:
@@ -34,18 +46,39 @@ def mitigation_page(slug: str) -> dict[str, Any] | None:
     found = mitigation(slug)
     if found is None:
         return None
+    latest = evals.latest_runs(mitigation=found.slug)
     return {
         "mitigation": found,
         "engine": registry.get_mitigation(found.engine_key) if found.runnable else None,
-        "answers": list(found.answers.select_related("risk").order_by("risk__name")),
+        "answers": evidence.attach(
+            found.answers.select_related("risk", "mitigation").order_by("risk__name"),
+            latest,
+        ),
+        "attacks": _attacks(latest),
         "papers": list(papers().filter(proposals__mitigation=found).order_by("year", "key")),
         "runs": list(evals.runs().filter(mitigation=found.slug)[:20]),
     }
 
 
+def _attacks(latest: dict[tuple[str, str], Run]) -> list[dict[str, Any]]:
+    """Every attack of the newest measurable run, the static one first."""
+    done = [run for run in latest.values() if run.summary.get("effect")]
+    if not done:
+        return []
+    run = max(done, key=lambda run: (run.verdict == Verdict.MEASURABLE, run.finished_at))
+    rows = [(run.summary["effect"], False), *((row, True) for row in run.summary["adaptive"])]
+    return [
+        {"figure": row, "adaptive": knows, "run": run, "chart": figures.pair(row)}
+        for row, knows in rows
+        if row["unit"] == "share"
+    ]
+
+
 def coverage() -> dict[str, Any]:
     """For every risk the counts of papers, mitigations, runnable and measured ones."""
     measured = measured_pairs()
+    young = timezone.now() - FRESH_FOR
+    fresh = {pair for pair, newest in measured.items() if newest >= young}
     risks = (
         Risk.objects.filter(status=Status.ACTIVE)
         .select_related("category__stage")
@@ -67,16 +100,18 @@ def coverage() -> dict[str, Any]:
             "mitigations": risk.mitigation_count,
             "runnable": risk.runnable_count,
             "measured": sum(pair[1] == risk.slug for pair in measured),
+            "fresh": sum(pair[1] == risk.slug for pair in fresh),
         }
         for risk in risks
     ]
-    return {"risks": rows, "totals": _totals(rows)}
+    return {"risks": rows, "totals": _totals(rows), "elsewhere": ELSEWHERE}
 
 
-def measured_pairs() -> set[tuple[str, str]]:
-    """(mitigation, risk) of every pair with a finished run."""
-    done = Run.objects.filter(status=Run.Status.DONE)
-    return set(done.order_by().values_list("mitigation", "risk").distinct())
+def measured_pairs() -> dict[tuple[str, str], datetime]:
+    """{(mitigation, risk): when its newest run finished} of every pair with one."""
+    done = Run.objects.filter(status=Run.Status.DONE).order_by()
+    newest = done.values_list("mitigation", "risk").annotate(newest=Max("finished_at"))
+    return {(mitigation, risk): at for mitigation, risk, at in newest}
 
 
 def _totals(rows: list[dict[str, Any]]) -> dict[str, int]:
@@ -84,6 +119,6 @@ def _totals(rows: list[dict[str, Any]]) -> dict[str, int]:
         "risks": len(rows),
         **{
             f"with_{name}": sum(bool(row[name]) for row in rows)
-            for name in ("papers", "mitigations", "runnable", "measured")
+            for name in ("papers", "mitigations", "runnable", "measured", "fresh")
         },
     }

@@ -85,6 +85,9 @@ class RiskMitigation(models.Model):
     claim_unit = models.CharField(max_length=20, blank=True)
     claim_source = models.CharField(max_length=120, blank=True, help_text="key of the paper")
     grade = models.CharField(max_length=20, choices=EvidenceGrade, default=EvidenceGrade.NOT_RUN)
+    grade_reason = models.TextField(
+        blank=True, help_text="why a curator set the grade; empty: it follows the runs by rule"
+    )
     version = models.PositiveIntegerField(default=1)
 
     class Meta:

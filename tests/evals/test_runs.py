@@ -23,6 +23,7 @@ from evals.engine import provenance
 from evals.engine.mitigations import perplexity_filter as pf
 from evals.engine.spec import Spec
 from evals.models import Run
+from taxonomy.models import Mitigation
 from tests.fakes import FakeLanguageModel
 
 pytestmark = pytest.mark.django_db
@@ -31,7 +32,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(scope="module")
 def record() -> dict[str, Any]:
     """A whole record, measured on the fake model."""
-    spec = Spec.create("perplexity-filter", params={"n": 30})
+    spec = Spec.create("perplexity-filter", params={"n": 30, "search_steps": 0})
     watch = provenance.Stopwatch()
     return pf.measure_on(FakeLanguageModel(), spec, lambda p: None, watch).to_dict()  # type: ignore[arg-type]
 
@@ -43,7 +44,7 @@ def queued(**params: Any) -> Run:
 def engine(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
     """Put a small program in the engine's place."""
     monkeypatch.setattr(
-        worker, "_command", lambda spec, out: [sys.executable, "-c", code, str(out)]
+        worker, "_command", lambda spec, out, far: [sys.executable, "-c", code, str(out)]
     )
 
 
@@ -127,14 +128,86 @@ def test_a_run_that_takes_too_long_is_stopped(monkeypatch: pytest.MonkeyPatch) -
     assert "longer than 1 s" in run.error
 
 
-def test_a_run_whose_worker_died_is_failed_clearly() -> None:
+def silent(run: Run) -> None:
+    Run.objects.filter(pk=run.pk).update(heartbeat_at=timezone.now() - timedelta(minutes=5))
+
+
+def test_a_run_whose_worker_died_is_tried_again_and_then_failed(record: dict[str, Any]) -> None:
     run = queued()
-    assert operations.start(run_id=run.pk)
-    assert operations.fail_silent() == 0
-    Run.objects.update(heartbeat_at=timezone.now() - timedelta(minutes=5))
-    assert operations.fail_silent() == 1
+    first = operations.start(run_id=run.pk)
+    assert first
+    assert operations.recover_silent() == (0, 0)
+    silent(run)
+    assert operations.recover_silent() == (1, 0)
+    second = operations.start(run_id=run.pk)
+    assert second
+    # The first worker was only slow: what it brings now is not kept, nor may it report.
+    operations.finish(run=first, result=record)
+    assert not operations.report(run=first, done=1, total=2, step="late")
+    operations.fail(run=first, error="late")
+    run.refresh_from_db()
+    assert run.status == Run.Status.RUNNING
+    silent(run)
+    assert operations.recover_silent() == (0, 1)
     run.refresh_from_db()
     assert "run it again" in run.error
+
+
+def test_old_failures_are_forgotten_and_results_are_kept() -> None:
+    run = queued()
+    taken = operations.start(run_id=run.pk)
+    assert taken
+    operations.fail(run=taken, error="no weights")
+    assert operations.forget_old() == 0
+    Run.objects.update(finished_at=timezone.now() - timedelta(days=31))
+    assert operations.forget_old() == 1
+
+
+def test_anonymous_visitors_get_what_is_stored_and_start_nothing(
+    client: Client, settings: Any, record: dict[str, Any]
+) -> None:
+    run = queued()
+    taken = operations.start(run_id=run.pk)
+    assert taken
+    operations.finish(run=taken, result=record)
+    settings.RUNS = "signed-in"
+    form = {"n": 30, "seed": 0}
+    stored = client.post("/mitigations/perplexity-filter/run/", form)
+    assert stored.headers["Location"] == run.get_absolute_url()
+    asked = {"mitigation": "perplexity-filter", "params": {"n": 30}}
+    api = client.post("/api/v1/runs/", asked, content_type="application/json")
+    assert (api.status_code, api.json()["id"]) == (200, str(run.pk))
+    other = client.post("/mitigations/perplexity-filter/run/", {"n": 31, "seed": 0})
+    assert other.headers["Location"].startswith("/accounts/login/")
+    assert Run.objects.count() == 1
+
+
+def test_a_retired_mitigation_is_not_run(client: Client) -> None:
+    Mitigation.objects.filter(slug="perplexity-filter").update(status="retired")
+    asked = {"mitigation": "perplexity-filter", "params": {"n": 30}}
+    answer = client.post("/api/v1/runs/", asked, content_type="application/json")
+    assert answer.status_code == 400
+    assert "retired" in answer.content.decode()
+    client.post("/mitigations/perplexity-filter/run/", {"n": 30})
+    assert not Run.objects.exists()
+
+
+def test_everybody_has_a_quota(settings: Any, django_user_model: Any) -> None:
+    settings.RUN_QUOTA = (1, 2)
+    ada = django_user_model.objects.create_user("ada")
+
+    def ask(seed: int) -> Run:
+        given = {"mitigation": "perplexity-filter", "params": {"n": 30}}
+        return operations.request_run(**given, seed=seed, by=ada)[0]
+
+    one = ask(1)
+    assert ask(1) == one
+    with pytest.raises(operations.QueueFull, match="waiting"):
+        ask(2)
+    operations.cancel(run_id=one.pk)
+    operations.cancel(run_id=ask(2).pk)
+    with pytest.raises(operations.QueueFull, match="tomorrow"):
+        ask(3)
 
 
 def test_a_run_is_taken_once() -> None:
@@ -145,9 +218,10 @@ def test_a_run_is_taken_once() -> None:
 
 def test_a_result_after_a_cancel_is_not_kept(record: dict[str, Any]) -> None:
     run = queued()
-    operations.start(run_id=run.pk)
+    taken = operations.start(run_id=run.pk)
+    assert taken
     operations.cancel(run_id=run.pk)
-    operations.finish(run_id=run.pk, result=record)
+    operations.finish(run=taken, result=record)
     run.refresh_from_db()
     assert run.status == Run.Status.CANCELLED
 
@@ -209,7 +283,7 @@ def test_the_engine_is_confined() -> None:
 @pytest.mark.slow
 @pytest.mark.xdist_group("model")
 def test_a_real_run_from_request_to_record() -> None:
-    run = queued(max_new_tokens=8)
+    run = queued(max_new_tokens=8, search_steps=1)
     worker.measure(run.pk)
     run.refresh_from_db()
     assert run.status == Run.Status.DONE, run.error

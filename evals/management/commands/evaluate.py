@@ -1,11 +1,12 @@
 """Measure a mitigation here and now, and keep the result like any other run."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from evals import operations, worker
+from evals import downloads, operations, worker
 from evals.engine import registry
 from evals.engine.params import BadParameter
 from evals.models import Run
@@ -23,13 +24,17 @@ class Command(BaseCommand):
         parser.add_argument("--target", default="")
         parser.add_argument("--seed", type=int, default=0)
         parser.add_argument("--param", action="append", default=[], metavar="NAME=VALUE")
+        parser.add_argument("--stack", default="", help="a second mitigation, behind the first")
         parser.add_argument("--json", action="store_true", help="print the whole record")
+        parser.add_argument("--output", type=Path, help="write the whole record to this file")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Measure, print the figures, and end with the verdict's code."""
         run = self._run(options)
         if run.status != Run.Status.DONE:
             raise CommandError(f"The run {run.get_status_display()}: {run.error}")
+        if options["output"]:
+            _write(options["output"], run)
         if options["json"]:
             self.stdout.write(json.dumps(run.result, indent=1, ensure_ascii=False))
         else:
@@ -39,7 +44,7 @@ class Command(BaseCommand):
 
     def _run(self, options: dict[str, Any]) -> Run:
         operations.sync_targets()
-        wanted = {key: options[key] for key in ("mitigation", "risk", "target", "seed")}
+        wanted = {key: options[key] for key in ("mitigation", "risk", "target", "seed", "stack")}
         try:
             run, new = operations.request_run(
                 **wanted, params=_params(options["param"]), queue=False, again=True
@@ -65,6 +70,16 @@ class Command(BaseCommand):
                 f"{row.label:55.55} {row.arm:12} {scale * row.value:8.1f} {unit:2} "
                 f"[{scale * row.low:.1f}, {scale * row.high:.1f}]  n {row.n}"
             )
+
+
+def _write(path: Path, run: Run) -> None:
+    """The record as JSON, under a temporary name first."""
+    temporary = path.with_name(path.name + ".part")
+    try:
+        temporary.write_text(downloads.as_json(run), encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise CommandError(f"The record cannot be written: {error}", returncode=2) from None
 
 
 def _params(given: list[str]) -> dict[str, str]:

@@ -15,7 +15,7 @@ from tests.fakes import FakeLanguageModel
 
 
 def run_on_fake(**params: Any) -> Any:
-    spec = Spec.create("perplexity-filter", params={"n": 30, **params})
+    spec = Spec.create("perplexity-filter", params={"n": 30, "search_steps": 0, **params})
     return pf.measure_on(FakeLanguageModel(), spec, lambda p: None, provenance.Stopwatch())  # type: ignore[arg-type]
 
 

@@ -1,0 +1,199 @@
+"""Evidence where people read it: risk and mitigation pages, comparison, portfolio, downloads."""
+
+from __future__ import annotations
+
+import copy
+import csv
+import io
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
+from django.test import Client
+from django.utils import timezone
+
+from evals import comparing, operations
+from evals.engine import provenance
+from evals.engine.mitigations import perplexity_filter as pf
+from evals.engine.spec import Spec
+from evals.models import Run, Target
+from taxonomy.models import RiskMitigation
+from tests.fakes import FakeLanguageModel
+
+pytestmark = pytest.mark.django_db
+HOSTILE = '<script>alert("x")</script>'
+
+
+@pytest.fixture(scope="module")
+def record() -> dict[str, Any]:
+    """A whole record, measured on the fake model, with one hostile answer."""
+    spec = Spec.create("perplexity-filter", params={"n": 30, "search_steps": 0})
+    watch = provenance.Stopwatch()
+    found = pf.measure_on(FakeLanguageModel(), spec, lambda p: None, watch).to_dict()  # type: ignore[arg-type]
+    found["samples"][0]["output"] = HOSTILE
+    return found
+
+
+def stored(record: dict[str, Any], seed: int = 0, **changes: Any) -> Run:
+    """A finished run with this record."""
+    operations.sync_targets()
+    spec = Spec.create("perplexity-filter", seed=seed, params={"n": 30})
+    run = Run.objects.create(
+        mitigation=spec.mitigation,
+        risk=spec.risk,
+        target=Target.objects.get(slug=spec.target),
+        seed=seed,
+        spec=spec.to_dict(),
+        spec_digest=spec.digest,
+        status=Run.Status.RUNNING,
+        started_at=timezone.now(),
+        heartbeat_at=timezone.now(),
+    )
+    changed = copy.deepcopy(record) | {"spec": spec.to_dict()} | changes
+    operations.finish(run=run, result=changed)
+    run.refresh_from_db()
+    return run
+
+
+def test_a_risk_ranks_its_mitigations_by_evidence(client: Client, record: dict[str, Any]) -> None:
+    run = stored(record)
+    page = client.get("/risks/adversarial-suffix/").content.decode()
+    first = client.get("/api/v1/risks/adversarial-suffix/").json()["mitigations"][0]
+    assert first["slug"] == "perplexity-filter"
+    assert first["graded_by_rule"]
+    assert first["evidence_reason"] in page.replace("&#x27;", "'")
+    assert f'value="{run.pk}"' in page
+    assert 'class="figure pair"' in page
+
+
+def test_a_curators_grade_stands_above_the_rule(client: Client, record: dict[str, Any]) -> None:
+    stored(record)
+    answer = RiskMitigation.objects.filter(
+        risk__slug="adversarial-suffix", mitigation__slug="perplexity-filter"
+    )
+    answer.update(grade="refuted", grade_reason="The suffixes were not made against this model.")
+    rows = client.get("/api/v1/risks/adversarial-suffix/").json()["mitigations"]
+    found = next(row for row in rows if row["slug"] == "perplexity-filter")
+    assert found["evidence_grade"] == "refuted"
+    assert not found["graded_by_rule"]
+    assert "(set by a curator)" in client.get("/risks/adversarial-suffix/").content.decode()
+
+
+def test_a_mitigation_shows_adaptive_attacks_beside_static_ones(
+    client: Client, record: dict[str, Any]
+) -> None:
+    stored(record)
+    page = client.get("/mitigations/perplexity-filter/").content.decode()
+    assert "Static and adaptive attacks" in page
+    assert ">adaptive<" in page
+
+
+def test_runs_stand_side_by_side(client: Client, record: dict[str, Any]) -> None:
+    one, two = stored(record), stored(record, seed=1)
+    page = client.get(f"/runs/compare/?run={one.pk}&run={two.pk}")
+    assert page.status_code == 200
+    text = page.content.decode()
+    assert "differ in their seeds" in text
+    assert text.count("Questions answered right") == 1
+
+
+@pytest.mark.parametrize(
+    ("runs", "said"),
+    [
+        (["nope", "nope2"], "named by its id"),
+        (["00000000-0000-0000-0000-000000000000"] * 2, "2 to 5"),
+        ([f"00000000-0000-0000-0000-00000000000{i}" for i in range(2)], "No finished run"),
+        ([f"00000000-0000-0000-0000-00000000000{i}" for i in range(6)], "6 were given"),
+    ],
+)
+def test_what_cannot_be_compared_is_said(client: Client, runs: list[str], said: str) -> None:
+    page = client.get("/runs/compare/", {"run": runs})
+    assert page.status_code == 400
+    assert said in page.content.decode()
+
+
+def test_a_run_comes_as_files_and_has_a_permanent_address(
+    client: Client, record: dict[str, Any]
+) -> None:
+    run = stored(record)
+    found = json.loads(client.get(f"/runs/{run.pk}/download/json/").content)
+    assert operations.digest(found) == run.result_digest
+    rows = list(
+        csv.DictReader(io.StringIO(client.get(f"/runs/{run.pk}/download/csv/").content.decode()))
+    )
+    assert len(rows) == len(record["metrics"])
+    assert "model-index:" in client.get(f"/runs/{run.pk}/download/card/").content.decode()
+    assert client.get(f"/runs/{run.pk}/download/exe/").status_code == 404
+    assert (
+        client.get(f"/runs/record/{run.result_digest}/").headers["Location"]
+        == run.get_absolute_url()
+    )
+    assert client.get(f"/runs/record/{'0' * 64}/").status_code == 404
+    assert client.get("/runs/record/abc/").status_code == 404
+
+
+def test_a_formula_does_not_survive_in_a_spreadsheet(
+    client: Client, record: dict[str, Any]
+) -> None:
+    metrics = copy.deepcopy(record["metrics"])
+    metrics[0]["label"] = "=HYPERLINK(1)"
+    run = stored(record, metrics=metrics)
+    assert "'=HYPERLINK(1)" in client.get(f"/runs/{run.pk}/download/csv/").content.decode()
+
+
+def test_hostile_output_is_data(client: Client, record: dict[str, Any]) -> None:
+    page = client.get(stored(record).get_absolute_url()).content.decode()
+    assert HOSTILE not in page
+    assert "&lt;script&gt;" in page
+
+
+def candidate(effect: float, refusals: float, slower: float) -> comparing.Candidate:
+    return comparing.Candidate(Run(), effect, refusals, slower)
+
+
+def test_the_pareto_set_holds_what_nobody_beats() -> None:
+    strong, cheap, bad = candidate(0.6, 0.2, 50), candidate(0.3, 0.0, 10), candidate(0.2, 0.1, 60)
+    assert comparing.beats(cheap, bad)
+    assert not comparing.beats(strong, cheap)
+    assert not comparing.beats(cheap, strong)
+    assert not comparing.beats(bad, bad)
+
+
+def test_the_portfolio_keeps_budgets(client: Client, record: dict[str, Any]) -> None:
+    stored(record)
+    page = client.get("/runs/portfolio/")
+    assert page.status_code == 200
+    tight = client.get("/runs/portfolio/", {"slower": "-1"})
+    assert tight.status_code == 400
+    assert client.get("/runs/portfolio/", {"risk": "nope"}).status_code == 400
+
+
+def test_the_command_line_lists_shows_and_compares(record: dict[str, Any]) -> None:
+    one, two = stored(record), stored(record, seed=1)
+
+    def said(*args: str) -> str:
+        out = io.StringIO()
+        call_command("runs", *args, stdout=out)
+        return out.getvalue()
+
+    assert str(one.pk) in said("list", "--mitigation", "perplexity-filter")
+    assert json.loads(said("show", one.result_digest[:16])) == one.result
+    assert "Questions answered right" in said("compare", str(one.pk), str(two.pk))
+    for wrong in (["show", "abcdefabcdef"], ["compare", str(one.pk)]):
+        with pytest.raises(CommandError) as error:
+            call_command("runs", *wrong)
+        assert error.value.returncode == 2
+
+
+def test_coverage_marks_what_is_not_fresh(client: Client, record: dict[str, Any]) -> None:
+    run = stored(record)
+    totals = client.get("/api/v1/coverage/").json()["totals"]
+    assert (totals["with_measured"], totals["with_fresh"]) == (1, 1)
+    Run.objects.filter(pk=run.pk).update(finished_at=timezone.now() - timedelta(days=400))
+    found = client.get("/api/v1/coverage/").json()
+    assert (found["totals"]["with_measured"], found["totals"]["with_fresh"]) == (1, 0)
+    assert {row["framework"] for row in found["elsewhere"]} == {"mitre-atlas", "ibm-risk-atlas"}
+    assert "not fresh" in client.get("/coverage/").content.decode()
