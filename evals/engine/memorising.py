@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import islice
-from typing import Any
 
 import numpy as np
 
@@ -45,20 +44,3 @@ def membership(model: TinyModel, members: Sequence[str], others: Sequence[str]) 
     return [
         stats.auc([-float(np.mean(row))], [-x for x in unseen]) for row in model.losses(members)
     ]
-
-
-def samples(
-    model: TinyModel,
-    group: str,
-    arm: str,
-    seed: int,
-    prefixes: Sequence[str],
-    won: Sequence[bool],
-) -> list[dict[str, Any]]:
-    """Rows for the record: what was asked, what the model said, whether it was the secret."""
-    said = model.complete(prefixes, 14)
-    return [
-        {"id": f"{group}-{seed}-{i}-{arm}", "group": group, "arm": arm, "prompt": prefix,
-         "output": text, "stopped": {}, "scores": {group: float(hit)}}
-        for i, (prefix, text, hit) in enumerate(zip(prefixes, said, won, strict=True))
-    ]  # fmt: skip

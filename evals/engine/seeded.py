@@ -88,3 +88,19 @@ def milliseconds(work: Callable[[Any], Any], items: Sequence[Any], n: int = 40) 
         work(item)
         found.append(1000 * (time.perf_counter() - start))
     return found[1:]
+
+
+def samples(
+    group: str,
+    arm: str,
+    seed: int,
+    asked: Sequence[str],
+    said: Sequence[str],
+    won: Sequence[bool],
+) -> list[dict[str, Any]]:
+    """Rows for the record: what was asked, what the model said, whether the attack won."""
+    return [
+        {"id": f"{group}-{seed}-{i}-{arm}", "group": group, "arm": arm, "prompt": prompt,
+         "output": text, "stopped": {}, "scores": {group: float(hit)}}
+        for i, (prompt, text, hit) in enumerate(zip(asked, said, won, strict=True))
+    ]  # fmt: skip

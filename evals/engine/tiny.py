@@ -20,7 +20,6 @@ SPECIAL = ("<pad>", "<start>", "<end>", "<unknown>")
 TOKEN = re.compile(r"<\w+>|[^\W\d_]+|\S")
 IGNORED = -100
 THREADS = 1  # matrices this small gain nothing from a second
-POOL = 8
 
 
 class Vocabulary:
@@ -95,9 +94,9 @@ class TinyModel:
         """For each text the negative log-probability (nats) of every token, end mark included."""
         return [nll for nll, _ in self._scored(texts)]
 
-    def guessed(self, texts: Sequence[str]) -> list[float]:
-        """For each text the share of its tokens that were the model's first guess."""
-        return [sum(right) / len(right) for _, right in self._scored(texts)]
+    def guessed(self, texts: Sequence[str], skip: int = 0) -> list[float]:
+        """For each text the share of its tokens, but the first ``skip``, guessed at once."""
+        return [sum(right[skip:]) / len(right[skip:]) for _, right in self._scored(texts)]
 
     def _scored(self, texts: Sequence[str]) -> Iterator[tuple[list[float], list[bool]]]:
         import torch
@@ -190,14 +189,24 @@ def train(
 
     The same texts, recipe and seed give the same model on one kind of processor.
     """
+    return fit(new(vocabulary, recipe, seed), texts, recipe, seed, after)
+
+
+def fit(
+    model: TinyModel,
+    texts: Sequence[str],
+    recipe: Recipe,
+    seed: int,
+    after: Step = lambda step, model: False,
+) -> TinyModel:
+    """The model itself, trained further on ``texts``."""
     import torch
 
-    model = new(vocabulary, recipe, seed)
     optimiser = torch.optim.AdamW(model.network.parameters(), lr=recipe.rate, weight_decay=0.01)
-    data = encode(texts, vocabulary, recipe.length)
+    data = encode(texts, model.vocabulary, recipe.length)
     wanted, lengths = targets(data, recipe.keep), (data != PAD).sum(1)
     with one_thread():
-        for step, rows in enumerate(batches(lengths, recipe, seed)):
+        for step, rows in enumerate(batches(len(texts), recipe, seed)):
             for group in optimiser.param_groups:
                 group["lr"] = pace(recipe, step)
             wide = int(lengths[rows].max())
@@ -211,22 +220,17 @@ def train(
     return model
 
 
-def batches(lengths: Any, recipe: Recipe, seed: int) -> Iterator[Any]:
-    """Row numbers of each step: the corpus in a new order, again and again.
-
-    Every ``POOL`` batches are drawn together and sorted by length, which spares padding;
-    they are used in a random order.
-    """
+def batches(n: int, recipe: Recipe, seed: int) -> Iterator[Any]:
+    """Row numbers of each step: the corpus in a new order, again and again."""
     import torch
 
     generator = torch.Generator().manual_seed(seed)
-    waiting, size = torch.empty(0, dtype=torch.long), POOL * recipe.batch
-    for start in range(0, recipe.steps, POOL):
-        while len(waiting) < size:
-            waiting = torch.cat([waiting, torch.randperm(len(lengths), generator=generator)])
-        drawn, waiting = waiting[:size], waiting[size:]
-        drawn = drawn[lengths[drawn].argsort(stable=True)].view(POOL, recipe.batch)
-        yield from drawn[torch.randperm(POOL, generator=generator)][: recipe.steps - start]
+    waiting = torch.empty(0, dtype=torch.long)
+    for _ in range(recipe.steps):
+        while len(waiting) < recipe.batch:
+            waiting = torch.cat([waiting, torch.randperm(n, generator=generator)])
+        yield waiting[: recipe.batch]
+        waiting = waiting[recipe.batch :]
 
 
 def pace(recipe: Recipe, step: int) -> float:

@@ -169,7 +169,7 @@ def _attack(
         endings = [" ".join(p.words[PREFIX : PREFIX + WANTED]) for p in given]
         won = memorising.extracted(model, prefixes, endings)
         sheet.enter(name, arm, seed, won)
-        found += memorising.samples(model, name, arm, seed, prefixes, won)
+        found += seeded.samples(name, arm, seed, prefixes, model.complete(prefixes, 14), won)
     seen = [passage.text for group in corpus.groups.values() for passage in group]
     unseen = [passage.text for passage in corpus.unseen]
     sheet.enter("membership", arm, seed, memorising.membership(model, seen, unseen))

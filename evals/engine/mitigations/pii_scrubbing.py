@@ -142,7 +142,7 @@ def _attack(
         prefixes, values = [s.prefix for s in wanted], [s.value for s in wanted]
         won = memorising.extracted(model, prefixes, values)
         sheet.enter(name, arm, seed, won)
-        found += memorising.samples(model, name, arm, seed, prefixes, won)
+        found += seeded.samples(name, arm, seed, prefixes, model.complete(prefixes, 14), won)
         sheet.enter(f"{name}-ranking", arm, seed, _ranked_first(model, wanted, arm, seed))
     return found
 
