@@ -40,6 +40,8 @@ def seeds(spec: Spec) -> list[int]:
 class Seeded(Sheet):
     """A sheet whose units belong to seeds."""
 
+    last_seconds = 0.0
+
     def enter(
         self, measure: str, arm: str, seed: int, values: Sequence[float], group: str = ""
     ) -> None:
@@ -52,7 +54,8 @@ class Seeded(Sheet):
         """Enter how long the body takes, in seconds."""
         start = time.perf_counter()
         yield
-        self.enter(SECONDS.name, arm, seed, [time.perf_counter() - start], group)
+        self.last_seconds = time.perf_counter() - start
+        self.enter(SECONDS.name, arm, seed, [self.last_seconds], group)
 
     def by_seed(self, measure: str) -> str:
         """A note: the mean of each seed, arm by arm."""

@@ -67,6 +67,9 @@ class Recipe:
     keep: float = 1.0  # share of tokens in the loss, as the goldfish loss has it
 
 
+Banned = Callable[[Sequence[int], Sequence[int]], set[int]]
+"""(prompt, what was said so far) to the tokens that must not come next."""
+
 Step = Callable[[int, "TinyModel"], bool]
 """Called after every step with its number and the model; True ends the training."""
 
@@ -114,7 +117,13 @@ class TinyModel:
                 yield row[keep].tolist(), hit[keep].tolist()
 
     def complete(
-        self, prefixes: Sequence[str], n: int, *, sampled: bool = False, seed: int = 0
+        self,
+        prefixes: Sequence[str],
+        n: int,
+        *,
+        sampled: bool = False,
+        seed: int = 0,
+        banned: Banned | None = None,
     ) -> list[str]:
         """What follows each prefix: up to ``n`` tokens, the likeliest or drawn."""
         import torch
@@ -126,17 +135,21 @@ class TinyModel:
         for size, group in groupby(order, key=lambda i: len(encoded[i])):
             places = list(group)
             ids = torch.tensor([encoded[i] for i in places])
-            longer = self._longer(ids, n, generator if sampled else None)
+            longer = self._longer(ids, n, generator if sampled else None, banned)
             for place, row in zip(places, longer[:, size:].tolist(), strict=True):
                 found[place] = self.vocabulary.decode(row)
         return found
 
-    def _longer(self, ids: Any, n: int, generator: Any) -> Any:
+    def _longer(self, ids: Any, n: int, generator: Any, banned: Banned | None) -> Any:
         import torch
 
+        asked = ids.shape[1]
         with torch.inference_mode(), one_thread():
             for _ in range(min(n, self.length - ids.shape[1])):
                 logits = self.network(ids)[:, -1]
+                if banned is not None:
+                    for row, line in enumerate(ids.tolist()):
+                        logits[row, list(banned(line[:asked], line[asked:]))] = float("-inf")
                 if generator is None:
                     best = logits.argmax(1, keepdim=True)
                 else:
