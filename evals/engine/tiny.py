@@ -95,13 +95,14 @@ class TinyModel:
 
     def losses(self, texts: Sequence[str]) -> list[list[float]]:
         """For each text the negative log-probability (nats) of every token, end mark included."""
-        return [nll for nll, _ in self._scored(texts)]
+        return [nll for nll, _ in self.scored(texts)]
 
     def guessed(self, texts: Sequence[str], skip: int = 0) -> list[float]:
         """For each text the share of its tokens, but the first ``skip``, guessed at once."""
-        return [sum(right[skip:]) / len(right[skip:]) for _, right in self._scored(texts)]
+        return [sum(right[skip:]) / len(right[skip:]) for _, right in self.scored(texts)]
 
-    def _scored(self, texts: Sequence[str]) -> Iterator[tuple[list[float], list[bool]]]:
+    def scored(self, texts: Sequence[str]) -> Iterator[tuple[list[float], list[bool]]]:
+        """For each text every token's surprise (nats), and whether it was the first guess."""
         import torch
 
         for start in range(0, len(texts), 256):
