@@ -42,24 +42,22 @@ def answer(
     offset: int = 0,
 ) -> Answer:
     """The papers that answer ``text`` within the filter; ``limit`` of them as rows."""
-    within = filterset.qs
-    ranking = search.rank(text, within, mode)
-    everywhere = ranking
-    if within.query.where:  # facets leave their own filter out, so they need all hits
-        everywhere = search.rank(text, Paper.objects.all(), mode)
+    ranking = search.rank(text, filterset.qs, mode)
     found = Answer(search.clean(text), mode, count=len(ranking.hits), took_ms=ranking.took_ms)
-    found.papers = _rows(ranking.hits[offset : offset + limit], found.query)
-    ids = [hit.paper_id for hit in everywhere.hits]
-    found.facets = paper_queries.facets(filterset, Paper.objects.filter(pk__in=ids))
+    found.papers = _rows(ranking.hits[offset : offset + limit], ranking.query)
+    matching = Paper.objects.filter(pk__in=ranking.everywhere)
+    found.facets = paper_queries.facets(filterset, matching)
     found.risks, found.mitigations = named(found.query)
     return found
 
 
-def _rows(hits: list[Hit], text: str) -> list[Paper]:
+def _rows(hits: list[Hit], query: search.Query | None) -> list[Paper]:
     """Papers in rank order, each with its hit and the words that matched."""
     by_id = {hit.paper_id: hit for hit in hits}
-    rows = paper_queries.papers().filter(pk__in=by_id)
-    whys = search.why(text, Paper.objects.filter(pk__in=by_id))
+    if query is None or not by_id:
+        return []
+    rows = list(paper_queries.papers().defer(None).defer("search").filter(pk__in=by_id))
+    whys = search.why(query, rows)
     for row in rows:
         row.hit = by_id[row.pk]  # type: ignore[attr-defined]
         row.why = whys.get(row.pk, [])  # type: ignore[attr-defined]

