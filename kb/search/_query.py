@@ -73,12 +73,17 @@ def _expanded(typed: list[str], words: Words) -> dict[str, str]:
     """{acronym: what it stands for}, where the text does not spell it out itself."""
     found = {}
     for word in dict.fromkeys(typed):
-        known_word = word.islower() and (word in english() or word in words.stem)
-        if len(word) > 1 and not (known_word and len(typed) > 2):
+        if _looks_short(word, len(typed)) and words.counts[word.lower()] < words.often():
             meanings = [m for m in words.meanings(word) if m not in " ".join(typed).lower()]
             if meanings:
                 found[word] = meanings[0]
     return found
+
+
+def _looks_short(word: str, typed: int) -> bool:
+    """Whether a word may be an acronym: two capitals, or alone in a query of a few words."""
+    capitals = sum(letter.isupper() for letter in word)
+    return capitals > 1 or (typed < 4 and 1 < len(word) < 7 and word.lower() not in english())
 
 
 def _other_spellings(text: str) -> list[str]:

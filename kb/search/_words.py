@@ -15,6 +15,11 @@ SHORT = re.compile(r"\(([A-Za-z]*[A-Z]{2,7}[a-z0-9]{0,2})s?\)")
 SHORTEST_CORRECTED = 5
 SEEN_OFTEN = 3
 CANDIDATES = 40
+# Two edits lead astray easily: only to a word in wide use, and to the same first letter.
+WIDELY = 20
+ALIAS_COUNTS = 3
+EVERYDAY = 0.0015
+ENDINGS = ("s", "es", "ed", "d", "ing", "er", "ers", "r", "rs", "ly")
 
 
 def stems(words: Iterable[str]) -> dict[str, str]:
@@ -50,8 +55,12 @@ class Words:
         self._speller = None
 
     def name(self, short: str, long: str) -> None:
-        """Say what an acronym stands for, above what texts say."""
-        self._long[short.upper()][long.lower()] += 1000
+        """Say what an acronym stands for; texts that often say otherwise outweigh it."""
+        self._long[short.upper()][long.lower()] += ALIAS_COUNTS
+
+    def often(self) -> float:
+        """From how many uses on a word is so usual that spelling it out says nothing."""
+        return max(10.0, EVERYDAY * sum(self.counts.values()))
 
     def meanings(self, short: str) -> list[str]:
         """What an acronym stands for, the most usual first, at most two."""
@@ -65,7 +74,7 @@ class Words:
         """The known word that a misspelt one was meant to be, or None."""
         if len(word) < SHORTEST_CORRECTED or not word.isalpha():
             return None
-        if word in self.counts or word in english():
+        if word in self.counts or inflected(word):
             return None
         if self._speller is None:
             self._speller = Speller(self.counts)
@@ -83,6 +92,15 @@ def english() -> frozenset[str]:
     from ._embedder import packaged_vocabulary
 
     return packaged_vocabulary()
+
+
+def inflected(word: str) -> bool:
+    """Whether a word is English: in the vocabulary itself, or by its base (thinning, pasted)."""
+    known = english()
+    bases = {word} | {word.removesuffix(end) for end in ENDINGS if word.endswith(end)}
+    bases |= {base + "e" for base in bases}
+    bases |= {base[:-1] for base in bases if len(base) > 4 and base[-1] == base[-2]}
+    return any(base in known for base in bases if len(base) > 2)
 
 
 def definitions(text: str) -> Iterable[tuple[str, str]]:
@@ -139,8 +157,10 @@ class Speller:
         most = 1 if len(word) < 8 else 2
         near = [self.words[i] for i in np.argsort(-alike, kind="stable")[:CANDIDATES]]
         judged = [(edits(word, w, most), w[0] != word[0], -self.counts[w], w) for w in near]
-        best = min(judged)
-        return best[3] if best[0] <= most else None
+        distance, other_start, often, best = min(judged)
+        if distance == 1 or (distance == 2 == most and not other_start and -often >= WIDELY):
+            return best
+        return None
 
 
 def trigrams(word: str) -> set[str]:

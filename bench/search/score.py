@@ -1,0 +1,115 @@
+"""Score the rankings with ir-measures: means with intervals, and paired differences.
+
+Intervals are percentile bootstraps over queries (10,000 resamples, one seed); a difference
+resamples the same queries for both systems. Queries that nothing answers have no relevant
+paper and are scored by ``answerability`` alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import ir_measures
+import numpy as np
+from ir_measures import RR, Judged, R, Success, nDCG
+
+from . import collection, runs
+
+SEED = 20261125
+RESAMPLES = 10_000
+MEASURES = {
+    "nDCG@10": nDCG @ 10,
+    "recall@20": R(rel=2) @ 20,
+    "MRR": RR(rel=2),
+    "judged@10": Judged @ 10,
+}
+KNOWN_ITEM = {"success@3": Success(rel=3) @ 3, "success@1": Success(rel=3) @ 1}
+Values = dict[str, dict[str, float]]
+
+
+def per_query(
+    ranking: dict[str, list[str]], judged: dict[str, dict[str, int]], measures: dict[str, Any]
+) -> Values:
+    """{measure: {query id: value}} of one system on the queries of ``judged``."""
+    qrels = [ir_measures.Qrel(q, k, g) for q, keys in judged.items() for k, g in keys.items()]
+    run = [
+        ir_measures.ScoredDoc(q, key, -float(place))
+        for q in judged
+        for place, key in enumerate(ranking.get(q, []))
+    ]
+    names = {measure: name for name, measure in measures.items()}
+    found: Values = {name: dict.fromkeys(judged, 0.0) for name in measures}
+    for row in ir_measures.iter_calc(list(names), qrels, run):
+        found[names[row.measure]][row.query_id] = float(row.value)
+    return found
+
+
+def interval(values: Iterable[float]) -> dict[str, float | int]:
+    """Mean with a 95 % percentile bootstrap interval over queries."""
+    sample = np.array(list(values))
+    means = _resampled(len(sample)) @ sample / len(sample)
+    low, high = np.quantile(means, [0.025, 0.975])
+    return {**_rounded(value=sample.mean(), low=low, high=high), "n": len(sample)}
+
+
+def difference(ours: dict[str, float], theirs: dict[str, float]) -> dict[str, float | int]:
+    """Paired difference of means, and how much larger ours is as a share of theirs."""
+    names = sorted(ours)
+    a, b = (np.array([side[name] for name in names]) for side in (ours, theirs))
+    draws = _resampled(len(names))
+    gaps = draws @ (a - b) / len(names)
+    ratios = (draws @ a) / np.maximum(draws @ b, 1e-9) - 1
+    low, high = np.quantile(gaps, [0.025, 0.975])
+    least, most = np.quantile(ratios, [0.025, 0.975])
+    return {
+        **_rounded(difference=(a - b).mean(), low=low, high=high),
+        **_rounded(relative=a.mean() / b.mean() - 1, relative_low=least, relative_high=most),
+        "n": len(names),
+    }
+
+
+def _resampled(n: int) -> np.ndarray:
+    """How often each of ``n`` queries is drawn, shape (resamples, n)."""
+    return np.random.default_rng(SEED).multinomial(n, np.full(n, 1 / n), RESAMPLES)
+
+
+def _rounded(**values: float) -> dict[str, float]:
+    return {name: round(float(value), 4) for name, value in values.items()}
+
+
+def judgements(kinds: set[str] | None = None) -> dict[str, dict[str, int]]:
+    """The judgements of the answerable queries, of some kinds alone if asked."""
+    judged = collection.qrels()
+    asked = [q for q in collection.queries() if q.kind != "unanswerable"]
+    return {q.id: judged[q.id] for q in asked if kinds is None or q.kind in kinds}
+
+
+def world(texts: str) -> dict[str, Any]:
+    """Every system's scores in one world, by kind of query too, and our fusion against each."""
+    rankings = json.loads(runs.path(texts).read_text())
+    judged = judgements()
+    values = {name: per_query(ranking, judged, MEASURES) for name, ranking in rankings.items()}
+    return {
+        "systems": {name: _system(rankings[name], values[name]) for name in rankings},
+        "fused against": {
+            name: difference(values["fused"]["nDCG@10"], values[name]["nDCG@10"])
+            for name in rankings
+            if name != "fused"
+        },
+    }
+
+
+def _system(ranking: dict[str, list[str]], values: Values) -> dict[str, Any]:
+    known = {q.id: dict.fromkeys(q.known, 3) for q in collection.queries() if q.kind == "known-item"}
+    found = per_query(ranking, known, KNOWN_ITEM)
+    kinds: dict[str, list[float]] = {}
+    for query in collection.queries():
+        if query.id in values["nDCG@10"]:
+            kinds.setdefault(query.kind, []).append(values["nDCG@10"][query.id])
+    return {
+        **{name: interval(per.values()) for name, per in values.items()},
+        **{f"known-item {name}": interval(per.values()) for name, per in found.items()},
+        "nDCG@10 by kind": {kind: interval(per) for kind, per in kinds.items()},
+    }
