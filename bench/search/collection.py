@@ -39,7 +39,7 @@ def qrels(path: Path = QRELS) -> dict[str, dict[str, int]]:
     return found
 
 
-def digest() -> str:
+def digest(*paths: Path) -> str:
     """sha256 over queries and judgements, by which results name their collection."""
-    content = b"".join(path.read_bytes() for path in (QUERIES, QRELS) if path.exists())
+    content = b"".join(path.read_bytes() for path in paths or (QUERIES, QRELS) if path.exists())
     return hashlib.sha256(content).hexdigest()

@@ -1,4 +1,4 @@
-"""The papers to be judged: the first ten of every system in every world, and the known ones.
+"""The papers to be judged: the first of every system in every world, and the known ones.
 
 ``python -m bench.search.pool QUERIES OUT`` reads the rankings that ``runs`` wrote and writes
 rows of id, text, need, key and title in an order that does not betray who found what.
@@ -14,16 +14,19 @@ from pathlib import Path
 from . import collection, runs, world
 
 FIRST = 10
+# Enough to see that nothing answers, or that the named paper is there.
+FEWER = {"unanswerable": 3, "identifier": 3}
 
 
 def pooled(asked: list[collection.Asked]) -> dict[str, set[str]]:
     """{query id: keys of the papers to judge}."""
     keys = {query.id: set(query.known) for query in asked}
+    depth = {query.id: FEWER.get(query.kind, FIRST) for query in asked}
     for texts in world.available():
         for ranking in json.loads(runs.path(texts).read_text()).values():
             for name, found in ranking.items():
                 if name in keys:
-                    keys[name] |= set(found[:FIRST])
+                    keys[name] |= set(found[: depth[name]])
     return keys
 
 

@@ -8,7 +8,10 @@ paper and are scored by ``answerability`` alone.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable
+from datetime import UTC, datetime
+from importlib.metadata import version
 from typing import Any
 
 import ir_measures
@@ -16,6 +19,7 @@ import numpy as np
 from ir_measures import RR, Judged, R, Success, nDCG
 
 from . import collection, runs
+from .world import TEXTS
 
 SEED = 20261125
 RESAMPLES = 10_000
@@ -26,6 +30,7 @@ MEASURES = {
     "judged@10": Judged @ 10,
 }
 KNOWN_ITEM = {"success@3": Success(rel=3) @ 3, "success@1": Success(rel=3) @ 1}
+LIBRARIES = ("faiss-cpu", "sentence-transformers", "torch", "bm25s", "ir-measures", "django")
 Values = dict[str, dict[str, float]]
 
 
@@ -102,7 +107,9 @@ def world(texts: str) -> dict[str, Any]:
 
 
 def _system(ranking: dict[str, list[str]], values: Values) -> dict[str, Any]:
-    known = {q.id: dict.fromkeys(q.known, 3) for q in collection.queries() if q.kind == "known-item"}
+    known = {
+        q.id: dict.fromkeys(q.known, 3) for q in collection.queries() if q.kind == "known-item"
+    }
     found = per_query(ranking, known, KNOWN_ITEM)
     kinds: dict[str, list[float]] = {}
     for query in collection.queries():
@@ -113,3 +120,40 @@ def _system(ranking: dict[str, list[str]], values: Values) -> dict[str, Any]:
         **{f"known-item {name}": interval(per.values()) for name, per in found.items()},
         "nDCG@10 by kind": {kind: interval(per) for kind, per in kinds.items()},
     }
+
+
+def measured() -> dict[str, Any]:
+    """Everything that ``make bench-search`` stores."""
+    asked = collection.queries()
+    return {
+        "measured_at": datetime.now(UTC).date().isoformat(),
+        "seed": SEED,
+        "resamples": RESAMPLES,
+        "collection": {
+            "digest": collection.digest(),
+            "queries": dict(Counter(query.kind for query in asked)),
+            "judgements": sum(len(keys) for keys in collection.qrels().values()),
+        },
+        "versions": {name: version(name) for name in LIBRARIES},
+        "worlds": {texts: world(texts) for texts in TEXTS if runs.path(texts).exists()},
+    }
+
+
+def show(results: dict[str, Any]) -> None:
+    """Print the table that a reader of the terminal wants."""
+    columns = ["nDCG@10", "recall@20", "MRR", "known-item success@3"]
+    for texts, found in results["worlds"].items():
+        print(f"\nwith {texts}\n{'':22}" + "".join(f"{name:>26}" for name in columns))
+        for name, scores in found["systems"].items():
+            cells = [_cell(scores[column]) for column in columns]
+            print(f"{name:22}" + "".join(f"{cell:>26}" for cell in cells))
+        for name, gap in found["fused against"].items():
+            print(
+                f"fused against {name:22} nDCG@10 {gap['difference']:+.3f} "
+                f"[{gap['low']:+.3f}, {gap['high']:+.3f}], {gap['relative']:+.0%} "
+                f"[{gap['relative_low']:+.0%}, {gap['relative_high']:+.0%}]"
+            )
+
+
+def _cell(found: dict[str, float]) -> str:
+    return f"{found['value']:.3f} [{found['low']:.3f}, {found['high']:.3f}]"

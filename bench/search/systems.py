@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 from django.db import connection
@@ -37,6 +38,7 @@ def _bm25s() -> System:
     import bm25s
     import Stemmer
 
+    logging.getLogger("bm25s").setLevel(logging.WARNING)
     rows = list(Paper.objects.order_by("pk").values_list("key", "title", "summary", "abstract"))
     stemmer = Stemmer.Stemmer("english")
     options = {"stopwords": "en", "stemmer": stemmer, "show_progress": False}

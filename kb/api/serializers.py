@@ -296,6 +296,9 @@ class AnswerFull(s.Serializer[Any]):
     query = s.CharField()
     mode = s.CharField()
     count = s.IntegerField()
+    answerable = s.BooleanField(
+        help_text="Whether anything here answers it, by a calibrated threshold."
+    )
     took_ms = s.DictField(child=s.FloatField())
     results = HitRow(many=True, source="papers")
     facets = FacetRow(many=True)

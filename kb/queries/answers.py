@@ -27,6 +27,7 @@ class Answer:
     query: str
     mode: Mode
     count: int = 0
+    answerable: bool = False
     papers: list[Paper] = field(default_factory=list)
     facets: list[paper_queries.Facet] = field(default_factory=list)
     risks: list[Risk] = field(default_factory=list)
@@ -44,6 +45,7 @@ def answer(
     """The papers that answer ``text`` within the filter; ``limit`` of them as rows."""
     ranking = search.rank(text, filterset.qs, mode)
     found = Answer(search.clean(text), mode, count=len(ranking.hits), took_ms=ranking.took_ms)
+    found.answerable = ranking.answerable
     found.papers = _rows(ranking.hits[offset : offset + limit], ranking.query)
     matching = Paper.objects.filter(pk__in=ranking.everywhere)
     found.facets = paper_queries.facets(filterset, matching)

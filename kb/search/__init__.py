@@ -7,7 +7,7 @@ which are fused. An identifier or an exact title goes straight to its paper.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -16,8 +16,10 @@ from django.db.models import QuerySet
 
 from kb.models import Paper
 
+from . import _answerable
+from ._answerable import Evidence, log_odds
 from ._embedder import EmbedderError
-from ._fusion import Found, Hit, fuse
+from ._fusion import Found, Hit, Leg, fuse
 from ._query import MAX_CHARACTERS, Query, clean, identifier
 
 if TYPE_CHECKING:
@@ -27,8 +29,10 @@ if TYPE_CHECKING:
 
 # At most so many papers come from a leg, and only those not far behind its best.
 DEPTH = 1000
-SHARE_OF_BEST = 0.35
-BEHIND_BEST = 0.22
+SHARE_OF_BEST = 0.3
+BEHIND_BEST = 0.3
+# How many of the first papers say what the query means (see _moved).
+FEEDBACK = 4
 
 
 class Mode(StrEnum):
@@ -67,6 +71,13 @@ class Ranking:
     took_ms: dict[str, float]
     query: Query | None = None
     everywhere: list[int] = field(default_factory=list)
+    evidence: Evidence | None = None
+    exact: bool = False
+
+    @property
+    def answerable(self) -> bool:
+        """Whether something here answers the query, by the calibrated threshold."""
+        return self.exact or (self.evidence is not None and log_odds(self.evidence) >= 0)
 
 
 def rank(
@@ -86,17 +97,20 @@ def rank(
     with _timed(took, "query"):
         query = understand(text, KEYWORDS.fresh().words)
     vector = None if mode is Mode.KEYWORD else _embedded(query, took)
-    legs = _legs(query, vector, mode, depth, took)
     exact = _exact(text)
-    hits = everywhere = fuse(legs, exact)
+    ranked = _ranked(query, vector, mode, depth, took)
+    hits = fuse(ranked, exact)
+    with _timed(took, "answerable"):
+        evident = _evidence(query, vector, ranked)
+    within = hits
     if papers.query.where:
-        hits = _within(everywhere, papers)
-        if any(len(found) >= depth for found in legs.values()):
+        within = _within(hits, papers)
+        if any(len(leg.found) >= depth for leg in ranked.values()):
             # A leg was cut, so what the filter wants may lie behind the cut.
             allowed = _allowed(papers)
-            legs = _legs(query, vector, mode, depth, took, allowed)
-            hits = fuse(legs, exact if exact in set(allowed.tolist()) else None)
-    return Ranking(hits, took, query, [hit.paper_id for hit in everywhere])
+            ranked = _ranked(query, vector, mode, depth, took, allowed)
+            within = fuse(ranked, exact if exact in set(allowed.tolist()) else None)
+    return Ranking(within, took, query, [hit.paper_id for hit in hits], evident, exact is not None)
 
 
 def similar(paper: Paper, papers: QuerySet[Paper], limit: int = 10) -> Found:
@@ -122,7 +136,7 @@ def why(query: Query, papers: Iterable[Paper]) -> dict[int, list[tuple[str, bool
     from ._keyword import KEYWORDS, passage
 
     wanted = KEYWORDS.idf(query.lexemes)
-    stem = KEYWORDS.fresh().words.stem
+    stem = KEYWORDS.current().words.stem
     texts = {paper.pk: "\n".join([paper.summary, paper.abstract]) for paper in papers}
     return {pk: passage(text, wanted, stem) for pk, text in texts.items()}
 
@@ -187,23 +201,59 @@ class _timed:
         self.took[self.name] = round(1000 * (time.perf_counter() - self.start), 2)
 
 
-def _legs(
+def _ranked(
     query: Query,
     vector: np.ndarray | None,
     mode: Mode,
     depth: int,
     took: dict[str, float],
     allowed: np.ndarray | None = None,
-) -> dict[str, Found]:
+) -> dict[str, Leg]:
     """What each leg finds, best first, cut where it falls far behind the leg's best."""
-    legs: dict[str, Found] = {}
-    if vector is not None:
-        with _timed(took, "semantic"):
-            legs["semantic"] = by_meaning(vector, depth, allowed)
+    legs: dict[str, Leg] = {}
     if mode is not Mode.SEMANTIC:
         with _timed(took, "keyword"):
             legs["keyword"] = by_words(query, depth, allowed)
+    if vector is not None:
+        with _timed(took, "semantic"):
+            also = [pk for pk, _ in legs["keyword"].found] if legs else []
+            legs["semantic"] = by_meaning(vector, depth, allowed, also)
+            if mode is Mode.HYBRID:
+                vector = _moved(vector, fuse(legs, None)[:FEEDBACK])
+                legs["semantic"] = by_meaning(vector, depth, allowed, also, refresh=False)
     return legs
+
+
+def _evidence(query: Query, vector: np.ndarray | None, legs: dict[str, Leg]) -> Evidence:
+    """What the legs say about whether anything here answers the query."""
+    from ._index import PAPERS
+    from ._keyword import KEYWORDS
+
+    keyword = legs.get("keyword") or by_words(query)
+    first = [pk for pk, _ in keyword.found[: _answerable.FIRST]]
+    worth, known, held = KEYWORDS.held(query.lexemes, first)
+    if vector is None:
+        return _answerable.evidence(worth, known, held, None, 0.0)
+    cosines = [cosine for _, cosine in PAPERS.search(vector, _answerable.NEAR, refresh=False)]
+    return _answerable.evidence(worth, known, held, cosines, PAPERS.usual(vector))
+
+
+def _moved(vector: np.ndarray, first: list[Hit]) -> np.ndarray:
+    """The query's vector, moved half way to the mean of the papers that both legs put first.
+
+    Pseudo-relevance feedback (Rocchio 1971): words choose the papers, and their meaning then
+    finds more like them.
+    """
+    import numpy as np
+
+    from ._index import PAPERS
+
+    near = PAPERS.vectors([hit.paper_id for hit in first])
+    if not len(near):
+        return vector
+    mean = near.mean(axis=0)
+    moved = vector + mean / np.linalg.norm(mean)
+    return np.asarray(moved / np.linalg.norm(moved), dtype=np.float32)
 
 
 def _embedded(query: Query, took: dict[str, float]) -> np.ndarray:
@@ -215,32 +265,42 @@ def _embedded(query: Query, took: dict[str, float]) -> np.ndarray:
 
 
 def by_meaning(
-    vector: np.ndarray, depth: int = DEPTH, allowed: np.ndarray | None = None
-) -> Found:
-    """(paper id, cosine) of the papers not far behind the nearest one."""
+    vector: np.ndarray,
+    depth: int = DEPTH,
+    allowed: np.ndarray | None = None,
+    also: Sequence[int] = (),
+    refresh: bool = True,
+) -> Leg:
+    """The papers not far behind the nearest one, by cosine; the cosines of ``also`` too."""
     from ._index import PAPERS
 
-    found = PAPERS.search(vector, depth, allowed)
-    best = PAPERS.search(vector, 1) if allowed is not None else found[:1]
-    least = best[0][1] - BEHIND_BEST if best else 0.0
-    return [pair for pair in found if pair[1] >= least]
+    found = PAPERS.search(vector, depth, allowed, refresh)
+    nearest = PAPERS.search(vector, 1, refresh=False) if allowed is not None else found[:1]
+    best = nearest[0][1] if nearest else 0.0
+    found = [pair for pair in found if pair[1] >= best - BEHIND_BEST]
+    scores = dict(found)
+    scores |= PAPERS.cosines(vector, [pk for pk in also if pk not in scores])
+    return Leg(found, PAPERS.usual(vector), best, scores)
 
 
-def by_words(query: Query, depth: int = DEPTH, allowed: np.ndarray | None = None) -> Found:
-    """(paper id, BM25) of the papers not far behind the best one."""
+def by_words(query: Query, depth: int = DEPTH, allowed: np.ndarray | None = None) -> Leg:
+    """The papers not far behind the best one, by BM25; the scores of all others too."""
     import numpy as np
 
     from ._keyword import KEYWORDS
 
     ids, scores = KEYWORDS.scores(query.lexemes)
-    best = scores.max(initial=0.0)
+    best = float(scores.max(initial=0.0))
     if best <= 0:
-        return []
+        return Leg([])
     kept = np.flatnonzero(scores >= SHARE_OF_BEST * best)
     if allowed is not None:
         kept = kept[np.isin(ids[kept], allowed)]
     order = kept[np.lexsort((ids[kept], -scores[kept]))][:depth]
-    return list(zip(ids[order].tolist(), scores[order].tolist(), strict=True))
+    found = list(zip(ids[order].tolist(), scores[order].tolist(), strict=True))
+    held = np.flatnonzero(scores)
+    every = dict(zip(ids[held].tolist(), scores[held].tolist(), strict=True))
+    return Leg(found, 0.0, best, every)
 
 
 def _within(hits: list[Hit], papers: QuerySet[Paper]) -> list[Hit]:
@@ -267,4 +327,4 @@ def _exact(text: str) -> int | None:
 
     if named := identifier(text):
         return Paper.objects.filter(**named).values_list("pk", flat=True).first()
-    return KEYWORDS.fresh().titles.get(plain_title(text))
+    return KEYWORDS.current().titles.get(plain_title(text))

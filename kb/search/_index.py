@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -53,18 +54,25 @@ class PaperIndex:
         self.state: State | None = None
         self._feed = Feed()
         self._faiss_index: Any = None
+        self._held: set[int] = set()
+        self._mean: np.ndarray | None = None
         self._lock = threading.Lock()
 
     def search(
-        self, vector: np.ndarray, k: int, allowed: np.ndarray | None = None
+        self,
+        vector: np.ndarray,
+        k: int,
+        allowed: np.ndarray | None = None,
+        refresh: bool = True,
     ) -> list[tuple[int, float]]:
         """The ``k`` nearest papers to a unit ``vector`` of shape (dimension,).
 
-        ``allowed`` restricts the search itself to these paper ids (int64). Returns
-        (paper id, cosine similarity), best first.
+        ``allowed`` restricts the search itself to these paper ids (int64); the later steps
+        of one search need no ``refresh``. Returns (paper id, cosine similarity), best first.
         """
         with self._lock:
-            self._refresh()
+            if refresh or self.state is None:
+                self._refresh()
             if self._faiss_index is None or k < 1:
                 return []
             scores, ids = self._search(vector, k, allowed)
@@ -78,6 +86,27 @@ class PaperIndex:
             params = faiss.SearchParameters(sel=faiss.IDSelectorBatch(allowed))  # type: ignore[call-arg]
         found = self._faiss_index.search(vector[None, :], k, params=params)
         return found[0][0], found[1][0]
+
+    def cosines(self, vector: np.ndarray, ids: Sequence[int]) -> dict[int, float]:
+        """{paper id: cosine} of these papers, those without a vector left out."""
+        with self._lock:
+            held = [pk for pk in ids if pk in self._held]
+            rows = self._rows_of(held)
+        return dict(zip(held, (rows @ vector).tolist(), strict=True)) if held else {}
+
+    def vectors(self, ids: Sequence[int]) -> np.ndarray:
+        """The vectors of these papers, those without one left out; shape (n, dimension)."""
+        with self._lock:
+            return self._rows_of([pk for pk in ids if pk in self._held])
+
+    def _rows_of(self, held: list[int]) -> np.ndarray:
+        if not held:
+            return np.zeros((0, 0), dtype=np.float32)
+        return np.asarray(self._faiss_index.reconstruct_batch(np.array(held, dtype=np.int64)))
+
+    def usual(self, vector: np.ndarray) -> float:
+        """The mean cosine of all papers to a vector: what an unrelated one has."""
+        return 0.0 if self._mean is None else float(self._mean @ vector)
 
     def vector(self, paper_id: int) -> np.ndarray | None:
         """The vector of one paper, or None where it has none."""
@@ -108,13 +137,14 @@ class PaperIndex:
         try:
             if self._faiss_index is not None:
                 self._faiss_index.remove_ids(np.array(changed, dtype=np.int64))
+                self._held -= set(changed)
             self._add(_rows().filter(paper_id__in=changed))
         except Exception:
             self.state = None  # the changes are lost to the feed: build again the next time
             raise
 
     def _build(self, wanted: State) -> None:
-        self._faiss_index = None
+        self._faiss_index, self._held, self._mean = None, set(), None
         self._add(_rows().order_by("paper_id"))
         self.state = wanted
 
@@ -127,6 +157,9 @@ class PaperIndex:
         if self._faiss_index is None:
             self._faiss_index = _empty(matrix.shape[1])
         self._faiss_index.add_with_ids(matrix, ids)
+        self._held |= set(ids.tolist())
+        if self._mean is None:
+            self._mean = matrix.mean(axis=0)
 
     def _read(self, wanted: State) -> bool:
         """Load the file if its manifest is exactly the wanted state."""
@@ -141,6 +174,9 @@ class PaperIndex:
         except (OSError, ValueError, KeyError, RuntimeError):
             return False  # missing or damaged: it is built again from PostgreSQL
         _one_thread()
+        ids = faiss.vector_to_array(self._faiss_index.id_map)
+        self._held = set(ids.tolist())
+        self._mean = self._faiss_index.index.reconstruct_n(0, len(ids)).mean(axis=0)
         self.state = wanted
         return True
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import threading
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,13 +45,28 @@ class Keywords:
     def scores(self, query: Mapping[str, float]) -> tuple[np.ndarray, np.ndarray]:
         """(paper ids, BM25 scores) of all papers; ``query`` is {lexeme: weight}."""
         with self._lock:
-            return self.fresh().postings.scores(query)
+            return self.current().postings.scores(query)
 
     def idf(self, lexemes: Mapping[str, float]) -> dict[str, float]:
         """{lexeme: how rare it is}."""
         with self._lock:
-            postings = self.fresh().postings
+            postings = self.current().postings
             return {lexeme: postings.idf(lexeme) for lexeme in lexemes}
+
+    def held(
+        self, query: Mapping[str, float], ids: Sequence[int]
+    ) -> tuple[dict[str, float], list[str], list[float]]:
+        """({lexeme: worth}, the lexemes that any paper holds, worth held by each of ``ids``)."""
+        with self._lock:
+            postings = self.current().postings
+            worth = {lexeme: weight * postings.idf(lexeme) for lexeme, weight in query.items()}
+            known = [lexeme for lexeme in query if postings.frequency(lexeme)]
+            return worth, known, postings.held(query, ids)
+
+    def current(self) -> Loaded:
+        """What is loaded, without asking for changes: for the later steps of one search."""
+        with self._lock:
+            return self._loaded or self.fresh()
 
     def fresh(self) -> Loaded:
         """What is loaded, brought up to what PostgreSQL holds."""

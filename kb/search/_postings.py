@@ -8,7 +8,7 @@ and added, and the sum saturates once. ``ts_rank_cd`` has no notion of a rare wo
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,6 +81,18 @@ class Postings:
         late = [self._late(counts, weights) for counts in self._overlay.values()]
         ids = np.fromiter(self._overlay, dtype=np.int64, count=len(self._overlay))
         return np.concatenate([self.ids, ids]), np.append(found, np.array(late, dtype=np.float32))
+
+    def held(self, query: Mapping[str, float], ids: Sequence[int]) -> list[float]:
+        """What the words of ``query`` that each document holds are worth (weight times idf)."""
+        slots = np.array([self._slot_of.get(pk, -1) for pk in ids])
+        worth = np.zeros(len(slots))
+        for lexeme, weight in query.items():
+            term = self._vocabulary.get(lexeme)
+            there = np.array([lexeme in self._overlay.get(pk, {}) for pk in ids], dtype=bool)
+            if term is not None:
+                there |= np.isin(slots, self._slots[self._starts[term] : self._starts[term + 1]])
+            worth[there] += weight * self.idf(lexeme)
+        return worth.tolist()
 
     def replace(self, gone: Iterable[int], documents: Mapping[int, Counts]) -> None:
         """Drop the documents ``gone`` and put in others, by id."""
