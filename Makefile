@@ -51,6 +51,7 @@ checks: $(VENV)/ready-dev
 	@$(PY) manage.py makemigrations --check --dry-run
 	@KB_HTTPS=on $(PY) manage.py check --deploy --fail-level WARNING
 	@$(PY) manage.py spectacular --validate --fail-on-warn --file var/openapi.yaml
+	@$(PY) fixtures/report.py
 	@cmp docs/openapi.yaml var/openapi.yaml || { echo "The API changed: run \`make openapi\` and commit."; exit 1; }
 
 browser: ## Chromium for the page tests; where it cannot be had they skip, saying so

@@ -89,6 +89,13 @@ class MappingAdmin(admin.ModelAdmin[Mapping]):
     search_fields = ("risk__name", "entry__ident", "entry__name")
     list_select_related = ("risk", "entry")
     autocomplete_fields = ("risk", "entry")
+    readonly_fields = ("mapped_by",)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """A mapping made or checked here names who did it, and is left alone by loading."""
+        obj.mapped_by = request.user
+        with pghistory.context(reason="edited in the admin"):
+            super().save_model(request, obj, form, change)
 
 
 @admin.register(FrameworkEntry)

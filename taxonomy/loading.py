@@ -167,14 +167,28 @@ def _entry(row: Row, framework: Framework) -> FrameworkEntry:
 
 
 def _mappings(folder: Path) -> dict[str, int]:
+    """Mappings as the files have them; one that names who mapped it is left alone."""
+    wanted = {(given.risk_id, given.entry_id): given for given in _given_mappings(folder)}
+    known = {(row.risk_id, row.entry_id): row for row in Mapping.objects.all()}
+    untouched = {pair: row for pair, row in known.items() if row.mapped_by_id is None}
+    new = [given for pair, given in wanted.items() if pair not in known]
+    Mapping.objects.bulk_create(new)
+    fields = ["relation", "note", "framework_version"]
+    both = wanted.keys() & untouched.keys()
+    changed = [untouched[pair] for pair in both if copy(wanted[pair], untouched[pair], fields)]
+    Mapping.objects.bulk_update(changed, fields)
+    gone = [row.pk for pair, row in untouched.items() if pair not in wanted]
+    Mapping.objects.filter(pk__in=gone).delete()
+    return {"created": len(new), "updated": len(changed), "removed": len(gone)}
+
+
+def _given_mappings(folder: Path) -> Iterator[Mapping]:
     path = folder / "frameworks/mappings.jsonl"
     risk = Finder(Risk)
     entries = {
         (entry.framework.slug, entry.ident): entry
         for entry in FrameworkEntry.objects.select_related("framework")
     }
-    known = set(Mapping.objects.values_list("risk_id", "entry_id"))
-    new = []
     for line, row in plain_rows(path):
         entry = entries.get((row.get("framework", ""), row.get("entry", "")))
         if entry is None:
@@ -184,14 +198,9 @@ def _mappings(folder: Path) -> dict[str, int]:
             entry=entry,
             relation=row.get("relation", ""),
             note=row.get("note", ""),
-            framework_version=entry.framework.version,
+            framework_version=row.get("version", ""),
         )
-        check(path, line, mapping)
-        if (mapping.risk_id, entry.pk) not in known:
-            known.add((mapping.risk_id, entry.pk))
-            new.append(mapping)
-    Mapping.objects.bulk_create(new)
-    return {"created": len(new), "updated": 0, "kept": len(known) - len(new)}
+        yield check(path, line, mapping)
 
 
 def _mitigations(folder: Path) -> dict[str, int]:

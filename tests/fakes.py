@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -32,7 +32,25 @@ class HashEmbedder:
 class FakeLanguageModel:
     """Surprised by symbols, calm about words; refuses what speaks of bombs."""
 
-    name, checksum = "fake", "0" * 64
+    name, checksum, dtype = "fake", "0" * 64, "float32"
+
+    def describe(self) -> dict[str, str]:
+        """What a record says of the model."""
+        return {"name": self.name, "sha256": self.checksum, "precision": self.dtype}
+
+    def count(self, text: str) -> int:
+        """One token a word."""
+        return len(text.split())
+
+    def chat(
+        self,
+        chats: Sequence[Sequence[Mapping[str, str]]],
+        max_new_tokens: int,
+        batch: int = 16,
+        report: Callable[[int], None] = lambda done: None,
+    ) -> list[str]:
+        """What it answers to the last message of each conversation."""
+        return self.answers([chat[-1]["content"] for chat in chats], max_new_tokens, batch, report)
 
     def losses(self, texts: Sequence[str], batch: int = 16) -> list[list[float]]:
         """One loss a word: 9 for words with brackets or digits, else 3."""

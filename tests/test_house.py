@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 APPS = ("kb", "taxonomy", "evals")
 SHARED = ROOT.parent / "shared"
 HEAVY = ("torch", "transformers", "sentence_transformers", "faiss", "scipy", "sklearn", "gguf")
+HEAVY += ("inspect_ai", "peft", "opacus", "presidio_analyzer", "spacy", "datasketch")
 
 
 def sources() -> Iterator[Path]:
@@ -109,6 +110,18 @@ def test_curated_records_are_whole() -> None:
         assert row["basis"] in {"abstract", "title"}
         assert row["placements"]
         assert all(p["reason"] for p in row["placements"])  # type: ignore[attr-defined]
+
+
+def test_every_stage_and_every_risk_has_its_papers() -> None:
+    done = subprocess.run(
+        [sys.executable, "fixtures/report.py"], capture_output=True, text=True, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_every_category_says_what_it_covers() -> None:
+    noted = {row["slug"] for row in rows(ROOT / "fixtures/taxonomy/category_notes.jsonl")}
+    assert noted == {row["slug"] for row in rows(ROOT / "fixtures/taxonomy/categories.jsonl")}
 
 
 def test_no_two_risks_share_an_alias() -> None:

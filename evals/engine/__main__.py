@@ -2,6 +2,7 @@
 
     python -m evals.engine list
     python -m evals.engine run --spec FILE|- --out FILE
+    python -m evals.engine build ORGANISM [--seed N]
 
 ``run`` prints progress as JSON lines and writes the result under a temporary name first.
 Exit code 2 with one line on stderr means bad input.
@@ -30,10 +31,15 @@ def main(argv: list[str] | None = None) -> int:
     run = commands.add_parser("run", help="run a specification")
     run.add_argument("--spec", required=True, help="a JSON file, or - for standard input")
     run.add_argument("--out", required=True, type=Path, help="where the result goes")
+    build = commands.add_parser("build", help="train a model organism and write its card")
+    build.add_argument("organism")
+    build.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(argv)
     if options.command == "list":
         return _list()
     try:
+        if options.command == "build":
+            return _build(options.organism, options.seed)
         return _run(options.spec, options.out)
     except (UnknownName, BadParameter, MissingFile, OSError, json.JSONDecodeError) as error:
         print(f"evals.engine: {error}", file=sys.stderr)
@@ -55,6 +61,18 @@ def _run(source: str, out: Path) -> int:
     temporary = out.with_suffix(".part")
     temporary.write_text(json.dumps(result.to_dict(), ensure_ascii=False))
     temporary.replace(out)
+    return 0
+
+
+def _build(slug: str, seed: int) -> int:
+    from . import organisms
+
+    def tell(done: int, total: int) -> None:
+        _print(Progress(done, total, "training"))
+
+    for metric in organisms.build(slug, seed, tell)["measured"]:
+        print(f"{metric['label']}: {metric['value']:.0%} [{metric['low']:.0%}, "
+              f"{metric['high']:.0%}], n {metric['n']}")  # fmt: skip
     return 0
 
 

@@ -83,7 +83,9 @@ def add_target(found: Target) -> Target:
 @cache
 def _discover() -> None:
     """Import every module of ``mitigations/`` and the targets, once."""
-    from . import mitigations, targets  # noqa: F401
+    from . import mitigations, organisms, targets  # noqa: F401
+
+    organisms.discover()
 
     for module in pkgutil.iter_modules(mitigations.__path__):
         importlib.import_module(f"{mitigations.__name__}.{module.name}")

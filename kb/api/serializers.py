@@ -193,10 +193,20 @@ class MappingRow(s.ModelSerializer[Mapping]):
     entry = s.CharField(source="entry.ident")
     name = s.CharField(source="entry.name")
     url = s.CharField(source="entry.url")
+    stale = s.BooleanField(help_text="the framework has a newer version than was mapped to")
 
     class Meta:
         model = Mapping
-        fields = ("framework", "entry", "name", "url", "relation", "note", "framework_version")
+        fields = (
+            "framework",
+            "entry",
+            "name",
+            "url",
+            "relation",
+            "note",
+            "framework_version",
+            "stale",
+        )
 
 
 class RiskFull(s.Serializer[dict[str, Any]]):
@@ -232,10 +242,11 @@ class RiskFull(s.Serializer[dict[str, Any]]):
 class FrameworkRow(s.ModelSerializer[Framework]):
     entries = s.IntegerField(source="entry_count")
     mapped = s.IntegerField(source="mapped_count")
+    stale = s.IntegerField(source="stale_count", help_text="mappings to an older version")
 
     class Meta:
         model = Framework
-        fields = ("slug", "name", "version", "publisher", "url", "entries", "mapped")
+        fields = ("slug", "name", "version", "publisher", "url", "entries", "mapped", "stale")
 
 
 class EntryRow(s.Serializer[Any]):
@@ -246,17 +257,29 @@ class EntryRow(s.Serializer[Any]):
     risks = s.SerializerMethodField()
 
     @extend_schema_field({"type": "array", "items": {"type": "object"}})
-    def get_risks(self, entry: Any) -> list[dict[str, str]]:
+    def get_risks(self, entry: Any) -> list[dict[str, Any]]:
         return [
-            {"risk": mapping.risk.slug, "relation": mapping.relation}
+            {
+                "risk": mapping.risk.slug,
+                "relation": mapping.relation,
+                "note": mapping.note,
+                "stale": mapping.stale,
+            }
             for mapping in entry.mappings.all()
         ]
+
+
+class KindCovered(s.Serializer[dict[str, Any]]):
+    kind = s.CharField()
+    entries = s.IntegerField()
+    mapped = s.IntegerField()
 
 
 class FrameworkFull(s.Serializer[dict[str, Any]]):
     slug = s.CharField(source="framework.slug")
     name = s.CharField(source="framework.name")
     version = s.CharField(source="framework.version")
+    kinds = KindCovered(many=True)
     entries = EntryRow(many=True)
 
 

@@ -231,11 +231,25 @@ def mappings(risk: Risk) -> list[Mapping]:
 
 
 def frameworks() -> QuerySet[Framework]:
-    """Frameworks with ``entry_count`` and ``mapped_count``."""
+    """Frameworks with ``entry_count``, ``mapped_count`` and ``stale_count`` (of mappings)."""
+    old = ~Q(entries__mappings__framework_version=F("version"))
     return Framework.objects.annotate(
         entry_count=Count("entries", distinct=True),
         mapped_count=Count("entries", filter=Q(entries__mappings__isnull=False), distinct=True),
+        stale_count=Count(
+            "entries__mappings", filter=Q(entries__mappings__isnull=False) & old, distinct=True
+        ),
     )
+
+
+def _covered(entries: list[FrameworkEntry]) -> list[dict[str, Any]]:
+    """For each kind of entry how many there are, and how many have a counterpart here."""
+    kinds: dict[str, dict[str, Any]] = {}
+    for entry in entries:
+        row = kinds.setdefault(entry.kind, {"kind": entry.kind, "entries": 0, "mapped": 0})
+        row["entries"] += 1
+        row["mapped"] += bool(entry.mappings.all())
+    return list(kinds.values())
 
 
 def framework_page(slug: str) -> dict[str, Any] | None:
@@ -243,9 +257,10 @@ def framework_page(slug: str) -> dict[str, Any] | None:
     found = frameworks().filter(slug=slug).first()
     if found is None:
         return None
-    related = Prefetch("mappings", Mapping.objects.select_related("risk"))
-    entries = FrameworkEntry.objects.filter(framework=found).prefetch_related(related)
-    return {"framework": found, "entries": list(entries.order_by("kind", "ident"))}
+    related = Prefetch("mappings", Mapping.objects.select_related("risk", "entry__framework"))
+    given = FrameworkEntry.objects.filter(framework=found).prefetch_related(related)
+    entries = list(given.order_by("kind", "ident"))
+    return {"framework": found, "entries": entries, "kinds": _covered(entries)}
 
 
 def direction_page(slug: str) -> dict[str, Any] | None:

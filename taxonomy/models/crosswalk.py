@@ -80,3 +80,8 @@ class Mapping(models.Model):
 
     def __str__(self) -> str:
         return f"{self.risk} {self.relation} {self.entry}"
+
+    @property
+    def stale(self) -> bool:
+        """Whether the framework has moved on since this was mapped."""
+        return self.framework_version != self.entry.framework.version

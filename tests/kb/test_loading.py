@@ -11,11 +11,12 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.test import Client
 
 from kb.loading import FIXTURES, load_all
 from kb.models import Paper, Placement
 from taxonomy.fixtures import FixtureError
-from taxonomy.models import Mitigation, Risk
+from taxonomy.models import Framework, Mapping, Mitigation, Risk
 
 pytestmark = pytest.mark.django_db
 
@@ -111,6 +112,40 @@ def test_answers_and_papers_of_a_mitigation_follow_the_files(folder: Path) -> No
     found = Mitigation.objects.get(slug=slug)
     assert [(a.risk.slug, a.claim) for a in found.answers.all()] == [(kept, "Half.")]
     assert [p.paper.key for p in found.proposals.all()] == ["arxiv:2307.15043"]
+
+
+def test_mappings_follow_the_files_unless_a_person_made_them(folder: Path) -> None:
+    path = folder / "frameworks/mappings.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    mine, theirs, gone = (
+        Mapping.objects.get(risk__slug=row["risk"], entry__ident=row["entry"]) for row in rows[:3]
+    )
+    mine.mapped_by, mine.note = get_user_model().objects.create_user("curator"), "By hand."
+    mine.save()
+    change(path, 1, note="From the new files.")
+    change(path, 2, note="From the new files.", relation="close")
+    path.write_text(
+        "\n".join(line for i, line in enumerate(path.read_text().splitlines()) if i != 2)
+    )
+    load_all(folder)
+    mine.refresh_from_db()
+    theirs.refresh_from_db()
+    assert mine.note == "By hand."
+    assert (theirs.note, theirs.relation) == ("From the new files.", "close")
+    assert not Mapping.objects.filter(pk=gone.pk).exists()
+
+
+def test_a_mapping_is_stale_once_its_framework_moves_on(client: Client) -> None:
+    mapping = Mapping.objects.filter(entry__framework__slug="owasp-llm").first()
+    assert mapping
+    assert not mapping.stale
+    Framework.objects.filter(slug="owasp-llm").update(version="2027")
+    page = client.get(mapping.risk.get_absolute_url()).content.decode()
+    assert "now 2027: to be checked again" in page
+    listed = client.get("/api/v1/frameworks/").json()["results"]
+    stale = {row["slug"]: row["stale"] for row in listed}
+    assert stale["owasp-llm"] == Mapping.objects.filter(entry__framework__slug="owasp-llm").count()
+    assert stale["mitre-atlas"] == 0
 
 
 def test_the_command_ends_with_code_two(monkeypatch: pytest.MonkeyPatch) -> None:

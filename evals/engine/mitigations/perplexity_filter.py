@@ -308,7 +308,7 @@ def _result(
         provenance=provenance.describe(
             watch=watch,
             seed=spec.seed,
-            model={"name": model.name, "package": PACKAGE, "sha256": model.checksum},
+            model={**model.describe(), "package": PACKAGE},
             data=_data(),
             threads=THREADS,
         ),

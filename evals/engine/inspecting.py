@@ -1,0 +1,205 @@
+"""The one door to Inspect: an arm of a trial as an Inspect task, on a bundled model.
+
+Inspect (UK AI Security Institute, MIT licence) runs the task and keeps a log that
+``inspect view`` opens. Requests that wait at the same moment are answered as one batch, in
+an order that their texts decide.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from . import packaged
+from .language_model import Chat, LanguageModel
+
+if TYPE_CHECKING:
+    from inspect_ai.log import EvalLog
+
+    from .trial import Answer, Arm, Case, Trial
+
+QUIET = 0.2  # seconds without a new request after which those that wait are answered
+PROVIDER = "safestack"
+WIDE = 1000  # samples and connections at once: all of them
+
+
+class Batches:
+    """Collects requests to a bundled model and answers them together."""
+
+    def __init__(self, model: LanguageModel, tell: Callable[[int], None]) -> None:
+        self.model, self.tell = model, tell
+        self.done = 0
+        self._waiting: list[tuple[Chat, int, asyncio.Future[str]]] = []
+        self._worker: asyncio.Task[None] | None = None
+
+    async def ask(self, chat: Chat, max_new_tokens: int) -> str:
+        """The model's next message."""
+        future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._waiting.append((chat, max_new_tokens, future))
+        if self._worker is None or self._worker.done():
+            self._worker = asyncio.create_task(self._work())
+        return await future
+
+    async def _work(self) -> None:
+        while self._waiting:
+            seen = -1
+            while seen != len(self._waiting):
+                seen = len(self._waiting)
+                await asyncio.sleep(QUIET)
+            batch, self._waiting = self._waiting, []
+            for length in sorted({length for _, length, _ in batch}):
+                await self._answer([row for row in batch if row[1] == length], length)
+
+    async def _answer(
+        self, rows: Sequence[tuple[Chat, int, asyncio.Future[str]]], length: int
+    ) -> None:
+        before = self.done
+        try:
+            found = await asyncio.to_thread(
+                self.model.chat,
+                [chat for chat, _, _ in rows],
+                length,
+                report=lambda n: self.tell(before + n),
+            )
+        except Exception as error:
+            for _, _, future in rows:
+                future.set_exception(error)
+            return
+        self.done += len(rows)
+        for (_, _, future), text in zip(rows, found, strict=True):
+            future.set_result(text)
+
+
+@cache
+def _api() -> Any:
+    """Our model interface for Inspect, made at its first use: the import takes seconds."""
+    from inspect_ai.model import ModelAPI, ModelOutput, ModelUsage, modelapi
+
+    @modelapi(name=PROVIDER)
+    class Bundled(ModelAPI):
+        """A bundled model behind Inspect's interface."""
+
+        batches: Batches
+
+        def max_connections(self) -> int:
+            """All requests at once; batches are made of them."""
+            return WIDE
+
+        async def generate(self, input: Any, tools: Any, tool_choice: Any, config: Any) -> Any:
+            """The next message of a conversation, greedily decoded."""
+            chat = [{"role": message.role, "content": message.text} for message in input]
+            text = await self.batches.ask(chat, config.max_tokens)
+            output = ModelOutput.from_content(model=self.model_name, content=text)
+            count = self.batches.model.count
+            sent, came = sum(count(m["content"]) for m in chat), count(text)
+            output.usage = ModelUsage(
+                input_tokens=sent, output_tokens=came, total_tokens=sent + came
+            )
+            return output
+
+    return Bundled
+
+
+def _model(batches: Batches) -> Any:
+    """The bundled model as Inspect knows models."""
+    from inspect_ai.model import get_model
+
+    _api()
+    found = get_model(f"{PROVIDER}/{batches.model.name.replace(' ', '-')}", memoize=False)
+    found.api.batches = batches
+    return found
+
+
+def run_arm(
+    model: LanguageModel, trial: Trial, arm: Arm, tell: Callable[[int], None]
+) -> list[Answer]:
+    """The answers to all cases under one arm, in the order of the cases.
+
+    Raises RuntimeError with Inspect's own words where the task did not succeed.
+    """
+    from inspect_ai import Task, eval
+    from inspect_ai.dataset import Sample
+
+    samples = [
+        Sample(id=case.id, input=_messages(case.chat), metadata={"group": case.group})
+        for case in trial.cases
+    ]
+    answers: dict[str, Answer] = {}
+    task = Task(
+        dataset=samples,
+        solver=_solver(arm, {case.id: case for case in trial.cases}, answers, trial),
+        scorer=_scorer(trial, {case.id: case for case in trial.cases}, answers),
+        name=f"{trial.name}-{arm.name}",
+    )
+    logs = eval(
+        task,
+        model=_model(Batches(model, tell)),
+        display="none",
+        log_dir=str(packaged.cache_dir() / "logs"),
+        log_realtime=False,
+        log_level="error",
+        max_samples=WIDE,
+        max_connections=WIDE,
+        acp_server=False,
+        ctl_server=False,
+    )
+    _check(logs[0])
+    return [answers[case.id] for case in trial.cases]
+
+
+def _messages(chat: Chat) -> list[Any]:
+    from inspect_ai.model import ChatMessageAssistant, ChatMessageSystem, ChatMessageUser
+
+    kinds: dict[str, Any] = {
+        "system": ChatMessageSystem,
+        "user": ChatMessageUser,
+        "assistant": ChatMessageAssistant,
+    }
+    return [kinds[message["role"]](content=message["content"]) for message in chat]
+
+
+def _solver(arm: Arm, cases: dict[str, Case], answers: dict[str, Answer], trial: Trial) -> Any:
+    """The arm as an Inspect solver around whatever model the task runs on."""
+    from inspect_ai.model import GenerateConfig, ModelOutput, get_model
+    from inspect_ai.solver import solver
+
+    async def ask(chat: Chat, max_new_tokens: int | None = None) -> str:
+        config = GenerateConfig(max_tokens=max_new_tokens or trial.max_new_tokens, temperature=0)
+        return (await get_model().generate(_messages(chat), config=config)).completion
+
+    @solver(name=arm.name)
+    def build() -> Any:
+        async def solve(state: Any, generate: Any) -> Any:
+            answer = await arm.act(cases[str(state.sample_id)], ask)
+            answers[str(state.sample_id)] = answer
+            state.output = ModelOutput.from_content(str(state.model), answer.text)
+            return state
+
+        return solve
+
+    return build()
+
+
+def _scorer(trial: Trial, cases: dict[str, Case], answers: dict[str, Answer]) -> Any:
+    from inspect_ai.scorer import Score, mean, scorer, stderr
+
+    @scorer(metrics={"*": [mean(), stderr()]}, name=f"{trial.name}-score")
+    def build() -> Any:
+        async def score(state: Any, target: Any) -> Any:
+            case = cases[str(state.sample_id)]
+            found = trial.score(case, answers[case.id])
+            # What does not apply to a case is unscored, which Inspect writes as not-a-number.
+            value = {name: float(found.get(name, math.nan)) for name in trial.measures}
+            return Score(value=value)
+
+        return score
+
+    return build()
+
+
+def _check(log: EvalLog) -> None:
+    if log.status != "success":
+        raise RuntimeError(log.error.message if log.error else f"Inspect ended with {log.status}.")

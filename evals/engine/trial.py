@@ -1,0 +1,188 @@
+"""Inference-time experiments: the same cases put to a target under several arms.
+
+An arm is an async function of a case and of ``ask``, which puts messages to the target; what
+the function does around ``ask`` is the mitigation. It knows nothing of how the target is run,
+so it works on a bundled model, an endpoint, or anything that Inspect can call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import inspect as source
+import json
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from . import inspecting, packaged
+from .language_model import Chat, LanguageModel
+from .result import Progress
+from .sheet import Sheet
+
+TIMED = 12
+Report = Callable[[Progress], None]
+
+
+class Ask(Protocol):
+    """Puts messages to the target and waits for its answer."""
+
+    def __call__(self, chat: Chat, max_new_tokens: int | None = None) -> Awaitable[str]:
+        """The target's next message."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One thing put to the target. ``facts`` is what scorers and mitigations need to know."""
+
+    id: str
+    group: str
+    chat: Chat
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    cluster: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back; ``stopped`` where a mitigation refused by itself; ``sent`` what it sent."""
+
+    text: str
+    stopped: bool = False
+    sent: str = ""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One side of the comparison; ``act`` answers a case."""
+
+    name: str
+    label: str
+    act: Callable[[Case, Ask], Awaitable[Answer]]
+
+
+async def undefended(case: Case, ask: Ask) -> Answer:
+    """The case as it is: the baseline of every trial."""
+    return Answer(await ask(case.chat))
+
+
+UNDEFENDED = Arm("undefended", "No mitigation", undefended)
+Score = Callable[[Case, Answer], dict[str, float]]
+"""{measure: value} of the measures that apply to this case; True and False count as 1 and 0."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Cases, arms (the undefended one first), and how an answer is scored by which measures."""
+
+    name: str
+    cases: Sequence[Case]
+    arms: Sequence[Arm]
+    score: Score
+    measures: Sequence[str]
+    max_new_tokens: int = 48
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One case under one arm."""
+
+    case: Case
+    arm: str
+    answer: Answer
+    scores: Mapping[str, float]
+
+
+def run(model: LanguageModel, trial: Trial, report: Report) -> list[Outcome]:
+    """Every case under every arm, arm by arm, each arm an Inspect task.
+
+    The undefended arm's answers are kept by digest, so that mitigations which share a target
+    and cases share them too.
+    """
+    total, found = len(trial.cases) * len(trial.arms), []
+    for place, arm in enumerate(trial.arms):
+        before = place * len(trial.cases)
+        tell = _teller(report, before, total, f"answering: {arm.label.lower()}")
+        for case, answer in zip(trial.cases, _answers(model, trial, arm, tell), strict=True):
+            scores = {name: float(value) for name, value in trial.score(case, answer).items()}
+            found.append(Outcome(case, arm.name, answer, scores))
+    return found
+
+
+def _teller(report: Report, before: int, total: int, step: str) -> Callable[[int], None]:
+    return lambda done: report(Progress(min(before + done, total), total, step))
+
+
+def _answers(
+    model: LanguageModel, trial: Trial, arm: Arm, tell: Callable[[int], None]
+) -> list[Answer]:
+    if arm.name != UNDEFENDED.name:
+        return inspecting.run_arm(model, trial, arm, tell)
+    kept = packaged.cache_dir() / "baselines" / f"{_digest(model, trial, arm)}.json"
+    if kept.exists():
+        return [Answer(**row) for row in json.loads(kept.read_text(encoding="utf-8"))]
+    found = inspecting.run_arm(model, trial, arm, tell)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    rows = [{"text": a.text, "stopped": a.stopped, "sent": a.sent} for a in found]
+    temporary = kept.with_suffix(".part")
+    temporary.write_text(json.dumps(rows), encoding="utf-8")
+    temporary.replace(kept)
+    return found
+
+
+def _digest(model: LanguageModel, trial: Trial, arm: Arm) -> str:
+    """What decides a baseline's answers: the model, the cases, the arm's code, the length."""
+    cases = [[case.id, list(map(dict, case.chat)), dict(case.facts)] for case in trial.cases]
+    code = source.getsource(arm.act)
+    said = [model.checksum, model.dtype, cases, code, trial.max_new_tokens]
+    return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def timing(
+    model: LanguageModel, trial: Trial, cases: Sequence[Case], report: Report
+) -> dict[str, list[float]]:
+    """Milliseconds for one case at a time, for each arm, after one to warm up."""
+    report(Progress(0, 0, "timing"))
+
+    async def ask(chat: Chat, max_new_tokens: int | None = None) -> str:
+        return model.chat([chat], max_new_tokens or trial.max_new_tokens)[0]
+
+    async def timed(arm: Arm, case: Case) -> float:
+        start = time.perf_counter()
+        await arm.act(case, ask)
+        return 1000 * (time.perf_counter() - start)
+
+    asyncio.run(timed(trial.arms[0], cases[0]))
+    return {
+        arm.name: [asyncio.run(timed(arm, case)) for case in cases[:TIMED]] for arm in trial.arms
+    }
+
+
+def fill(sheet: Sheet, outcomes: Sequence[Outcome]) -> None:
+    """Enter every outcome's scores; pairs are made by case, clusters by the case's cluster."""
+    for outcome in outcomes:
+        case = outcome.case
+        for measure, value in outcome.scores.items():
+            sheet.add(measure, outcome.arm, case.id, value, case.cluster or case.id)
+
+
+def samples(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
+    """One row a case and arm: what was put, what was sent, what came back, its scores."""
+    return [
+        {
+            "id": f"{outcome.case.id}-{outcome.arm}",
+            "group": outcome.case.group,
+            "arm": outcome.arm,
+            "prompt": outcome.answer.sent or _told(outcome.case.chat),
+            "output": outcome.answer.text,
+            "stopped": {outcome.arm: True} if outcome.answer.stopped else {},
+            "scores": dict(outcome.scores),
+        }
+        for outcome in outcomes
+    ]
+
+
+def _told(chat: Chat) -> str:
+    if len(chat) == 1:
+        return str(chat[0]["content"])
+    return "\n\n".join(f"[{message['role']}] {message['content']}" for message in chat)
