@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ HERE = Path(__file__).resolve().parent
 QUERIES = HERE / "queries.jsonl"
 QRELS = HERE / "qrels.jsonl"
 RESULTS = HERE / "results.json"
+SPLIT_SEED = 20261125
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,22 @@ def queries(path: Path = QUERIES) -> list[Asked]:
     """Every query of the collection."""
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     return [Asked(**{**row, "known": tuple(row["known"])}) for row in rows]
+
+
+def halves() -> dict[str, str]:
+    """{query id: "development" or "test"}, half of each kind, by a fixed seed.
+
+    Whatever is tuned or chosen looks at the development half alone; the test half is reported.
+    """
+    found = {}
+    kinds: dict[str, list[str]] = {}
+    for query in queries():
+        kinds.setdefault(query.kind, []).append(query.id)
+    for kind, names in kinds.items():
+        random.Random(f"{SPLIT_SEED} {kind}").shuffle(names)
+        cut = len(names) // 2
+        found |= dict.fromkeys(names[:cut], "development") | dict.fromkeys(names[cut:], "test")
+    return found
 
 
 def qrels(path: Path = QRELS) -> dict[str, dict[str, int]]:
