@@ -95,7 +95,7 @@ def _out_of_fold(x: np.ndarray, y: np.ndarray, groups: np.ndarray) -> np.ndarray
 def _figures(scores: np.ndarray, y: np.ndarray, threshold: float) -> dict[str, Any]:
     """Unanswerable queries recognised and answerable ones doubted, with Wilson intervals."""
     recognised, doubted = scores[~y] < threshold, scores[y] < threshold
-    return {"recognised": _wilson(recognised), "false alarms": _wilson(doubted)}
+    return {"recognised": _wilson(recognised), "doubted": _wilson(doubted)}
 
 
 def _wilson(hits: np.ndarray) -> dict[str, float | int]:

@@ -2,7 +2,7 @@
 
 Intervals are percentile bootstraps over queries (10,000 resamples, one seed); a difference
 resamples the same queries for both systems. Queries that nothing answers have no relevant
-paper and are scored by ``answerability`` alone.
+paper and are scored by ``answerability`` alone. Tables show the test half.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import numpy as np
 from ir_measures import RR, Judged, R, Success, nDCG
 
 from . import collection, runs
+from .calibrate import CALIBRATION
 from .world import TEXTS
 
 SEED = 20261125
@@ -84,20 +85,23 @@ def _rounded(**values: float) -> dict[str, float]:
     return {name: round(float(value), 4) for name, value in values.items()}
 
 
-def judgements(kinds: set[str] | None = None) -> dict[str, dict[str, int]]:
-    """The judgements of the answerable queries, of some kinds alone if asked."""
-    judged = collection.qrels()
-    asked = [q for q in collection.queries() if q.kind != "unanswerable"]
-    return {q.id: judged[q.id] for q in asked if kinds is None or q.kind in kinds}
+def asked_in(part: str) -> list[collection.Asked]:
+    """The answerable queries of "development", "test" or "all"."""
+    half = collection.halves()
+    return [
+        query
+        for query in collection.queries()
+        if query.kind != "unanswerable" and part in ("all", half[query.id])
+    ]
 
 
-def world(texts: str) -> dict[str, Any]:
-    """Every system's scores in one world, by kind of query too, and our fusion against each."""
-    rankings = json.loads(runs.path(texts).read_text())
-    judged = judgements()
+def scored(rankings: dict[str, dict[str, list[str]]], part: str) -> dict[str, Any]:
+    """Every system's scores on a part of the queries, and our fusion against each."""
+    asked, qrels = asked_in(part), collection.qrels()
+    judged = {query.id: qrels[query.id] for query in asked if any(qrels[query.id].values())}
     values = {name: per_query(ranking, judged, MEASURES) for name, ranking in rankings.items()}
     return {
-        "systems": {name: _system(rankings[name], values[name]) for name in rankings},
+        "systems": {name: _system(rankings[name], values[name], asked) for name in rankings},
         "fused against": {
             name: difference(values["fused"]["nDCG@10"], values[name]["nDCG@10"])
             for name in rankings
@@ -106,13 +110,27 @@ def world(texts: str) -> dict[str, Any]:
     }
 
 
-def _system(ranking: dict[str, list[str]], values: Values) -> dict[str, Any]:
-    known = {
-        q.id: dict.fromkeys(q.known, 3) for q in collection.queries() if q.kind == "known-item"
-    }
+def world(texts: str) -> dict[str, Any]:
+    """The scores of one world on both halves and on all queries."""
+    rankings = json.loads(runs.path(texts).read_text())
+    parts = {part: scored(rankings, part) for part in ("test", "development", "all")}
+    return {**parts, "answerability": answerability(texts)}
+
+
+def answerability(texts: str) -> dict[str, Any]:
+    """The cross-validated figures that the calibration stored for a world."""
+    stored = json.loads(CALIBRATION.read_text(encoding="utf-8"))
+    found: dict[str, Any] = stored["models"]["meaning and words"]["cross-validated"].get(texts, {})
+    return found
+
+
+def _system(
+    ranking: dict[str, list[str]], values: Values, asked: list[collection.Asked]
+) -> dict[str, Any]:
+    known = {q.id: dict.fromkeys(q.known, 3) for q in asked if q.kind == "known-item"}
     found = per_query(ranking, known, KNOWN_ITEM)
     kinds: dict[str, list[float]] = {}
-    for query in collection.queries():
+    for query in asked:
         if query.id in values["nDCG@10"]:
             kinds.setdefault(query.kind, []).append(values["nDCG@10"][query.id])
     return {
@@ -132,6 +150,8 @@ def measured() -> dict[str, Any]:
         "collection": {
             "digest": collection.digest(),
             "queries": dict(Counter(query.kind for query in asked)),
+            "total": len(asked),
+            "test": Counter(collection.halves().values())["test"],
             "judgements": sum(len(keys) for keys in collection.qrels().values()),
         },
         "versions": {name: version(name) for name in LIBRARIES},
@@ -143,11 +163,12 @@ def show(results: dict[str, Any]) -> None:
     """Print the table that a reader of the terminal wants."""
     columns = ["nDCG@10", "recall@20", "MRR", "known-item success@3"]
     for texts, found in results["worlds"].items():
+        test = found["test"]
         print(f"\nwith {texts}\n{'':22}" + "".join(f"{name:>26}" for name in columns))
-        for name, scores in found["systems"].items():
+        for name, scores in test["systems"].items():
             cells = [_cell(scores[column]) for column in columns]
             print(f"{name:22}" + "".join(f"{cell:>26}" for cell in cells))
-        for name, gap in found["fused against"].items():
+        for name, gap in test["fused against"].items():
             print(
                 f"fused against {name:22} nDCG@10 {gap['difference']:+.3f} "
                 f"[{gap['low']:+.3f}, {gap['high']:+.3f}], {gap['relative']:+.0%} "

@@ -12,9 +12,7 @@ from kb.models import Paper
 NEVER = datetime(2000, 1, 1, tzinfo=UTC)
 
 
-def atom(
-    papers: Sequence[Paper], title: str, address: str, absolute: Callable[[str], str]
-) -> str:
+def atom(papers: Sequence[Paper], title: str, address: str, absolute: Callable[[str], str]) -> str:
     """The feed; each paper has ``changed_at``, and ``absolute`` makes a path an address."""
     feed = Atom1Feed(
         title=title,

@@ -19,7 +19,8 @@ def row(paper: Paper) -> dict[str, Any]:
     """The facts of a paper, our summary, and where it is placed."""
     facts = {name: getattr(paper, name) for name in FACTS}
     placed = [
-        {"kind": p.kind, "target": p.target.slug, "origin": p.origin} for p in paper.placements.all()
+        {"kind": p.kind, "target": p.target.slug, "origin": p.origin}
+        for p in paper.placements.all()
     ]
     return {**facts, "page": paper.get_absolute_url(), "placements": placed}
 

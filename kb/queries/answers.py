@@ -1,23 +1,15 @@
-"""Search: ranked papers with the reason for each, and the risks and mitigations named so."""
+"""Search: ranked papers with the reason for each, and the risks and mitigations beside them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
-
-from django.contrib.postgres.search import TrigramWordSimilarity
-from django.db.models import F, Func, TextField, Value
-from django.db.models.functions import Concat, Upper
 
 from kb import search
 from kb.filters import PaperFilter
 from kb.models import Paper
-from kb.search import Hit, Mode
-from taxonomy.models import Mitigation, Risk, Status
+from kb.search import Beside, Hit, Mode
 
 from . import papers as paper_queries
-
-NAMED_ALIKE = 0.6
 
 
 @dataclass
@@ -30,8 +22,7 @@ class Answer:
     answerable: bool = False
     papers: list[Paper] = field(default_factory=list)
     facets: list[paper_queries.Facet] = field(default_factory=list)
-    risks: list[Risk] = field(default_factory=list)
-    mitigations: list[Mitigation] = field(default_factory=list)
+    beside: Beside = field(default_factory=Beside)
     took_ms: dict[str, float] = field(default_factory=dict)
 
 
@@ -49,7 +40,7 @@ def answer(
     found.papers = _rows(ranking.hits[offset : offset + limit], ranking.query)
     matching = Paper.objects.filter(pk__in=ranking.everywhere)
     found.facets = paper_queries.facets(filterset, matching)
-    found.risks, found.mitigations = named(found.query)
+    found.beside = search.beside(ranking)
     return found
 
 
@@ -67,16 +58,8 @@ def _rows(hits: list[Hit], query: search.Query | None) -> list[Paper]:
     return sorted(rows, key=lambda row: order[row.pk])
 
 
-def named(text: str, limit: int = 4) -> tuple[list[Risk], list[Mitigation]]:
-    """Risks and mitigations whose name (or alias) is spelt like the query."""
-    if len(text) < 3:
-        return [], []
-    aliases = Func(F("aliases"), Value(" "), function="array_to_string", output_field=TextField())
-    risks = _alike(Risk, text, Concat("name", Value(" "), aliases, output_field=TextField()), limit)
-    return risks, _alike(Mitigation, text, F("name"), limit)
-
-
-def _alike(model: Any, text: str, names: Any, limit: int) -> list[Any]:
-    alike = TrigramWordSimilarity(text[:200].upper(), Upper(names))
-    found = model.objects.filter(status=Status.ACTIVE).annotate(alike=alike)
-    return list(found.filter(alike__gte=NAMED_ALIKE).order_by("-alike", "name")[:limit])
+def matching(text: str, filterset: PaperFilter, mode: Mode = Mode.HYBRID) -> list[Paper]:
+    """Every paper that answers ``text`` within the filter, in rank order."""
+    ranking = search.rank(text, filterset.qs, mode)
+    rows = paper_queries.papers().in_bulk([hit.paper_id for hit in ranking.hits])
+    return [rows[hit.paper_id] for hit in ranking.hits if hit.paper_id in rows]

@@ -6,50 +6,40 @@ which are fused. An identifier or an exact title goes straight to its paper.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import QuerySet
 
 from kb.models import Paper
 
-from . import _answerable
 from ._answerable import Evidence, log_odds
-from ._embedder import EmbedderError
-from ._fusion import Found, Hit, Leg, fuse
+from ._embedder import EmbedderError, EmbedderLoading
+from ._fusion import Found, Hit, fuse
+from ._legs import DEPTH, Mode, evidence, ranked, timed, topics
 from ._query import MAX_CHARACTERS, Query, clean, identifier
 
 if TYPE_CHECKING:
     import numpy as np
 
     from ._index import State
+    from ._terms import Term
 
-# At most so many papers come from a leg, and only those not far behind its best.
-DEPTH = 1000
-SHARE_OF_BEST = 0.3
-BEHIND_BEST = 0.3
-# How many of the first papers say what the query means (see _moved).
-FEEDBACK = 4
-
-
-class Mode(StrEnum):
-    """Which legs answer."""
-
-    HYBRID = "hybrid"
-    SEMANTIC = "semantic"
-    KEYWORD = "keyword"
-
+# From which cosine on a risk or a mitigation is shown beside the papers, and how many.
+BESIDE = 0.45
+BESIDE_MOST = 4
 
 __all__ = [
     "MAX_CHARACTERS",
+    "Beside",
     "EmbedderError",
+    "EmbedderLoading",
     "Hit",
     "Mode",
     "Query",
     "Ranking",
+    "beside",
     "clean",
     "identifier",
     "rank",
@@ -73,6 +63,7 @@ class Ranking:
     everywhere: list[int] = field(default_factory=list)
     evidence: Evidence | None = None
     exact: bool = False
+    vector: np.ndarray | None = None
 
     @property
     def answerable(self) -> bool:
@@ -94,23 +85,50 @@ def rank(
     text = clean(text)
     if not text:
         return Ranking([], took)
-    with _timed(took, "query"):
+    with timed(took, "query"):
         query = understand(text, KEYWORDS.fresh().words)
     vector = None if mode is Mode.KEYWORD else _embedded(query, took)
     exact = _exact(text)
-    ranked = _ranked(query, vector, mode, depth, took)
-    hits = fuse(ranked, exact)
-    with _timed(took, "answerable"):
-        evident = _evidence(query, vector, ranked)
+    legs = ranked(query, vector, mode, depth, took)
+    with timed(took, "topics"):
+        lifted, nearest = topics(vector, lift=mode is Mode.HYBRID)
+    hits = fuse(legs, exact, lifted)
+    with timed(took, "answerable"):
+        evident = evidence(query, vector, legs, nearest)
     within = hits
     if papers.query.where:
         within = _within(hits, papers)
-        if any(len(leg.found) >= depth for leg in ranked.values()):
+        if any(len(leg.found) >= depth for leg in legs.values()):
             # A leg was cut, so what the filter wants may lie behind the cut.
             allowed = _allowed(papers)
-            ranked = _ranked(query, vector, mode, depth, took, allowed)
-            within = fuse(ranked, exact if exact in set(allowed.tolist()) else None)
-    return Ranking(within, took, query, [hit.paper_id for hit in hits], evident, exact is not None)
+            legs = ranked(query, vector, mode, depth, took, allowed)
+            within = fuse(legs, exact if exact in set(allowed.tolist()) else None, lifted)
+    everywhere = [hit.paper_id for hit in hits]
+    return Ranking(within, took, query, everywhere, evident, exact is not None, vector)
+
+
+@dataclass
+class Beside:
+    """The risks and mitigations that a query names or means, and the topics nearest to it."""
+
+    risks: list[Term] = field(default_factory=list)
+    mitigations: list[Term] = field(default_factory=list)
+    nearest: list[Term] = field(default_factory=list)
+
+
+def beside(ranking: Ranking) -> Beside:
+    """What to show beside the papers; ``nearest`` has topics however far they are."""
+    from ._terms import TERMS, best
+
+    if ranking.query is None:
+        return Beside()
+    with timed(ranking.took_ms, "beside"):
+        terms, scores = TERMS.find(ranking.query.text, ranking.vector)
+        return Beside(
+            best(terms, scores, "risk", BESIDE, BESIDE_MOST),
+            best(terms, scores, "mitigation", BESIDE, BESIDE_MOST),
+            best(terms, scores, "risk", 1e-6, BESIDE_MOST),
+        )
 
 
 def similar(paper: Paper, papers: QuerySet[Paper], limit: int = 10) -> Found:
@@ -146,9 +164,12 @@ def warm() -> None:
     from ._embedder import embedder
     from ._index import PAPERS
     from ._keyword import KEYWORDS
+    from ._terms import TERMS
 
+    vector = embedder().encode(["warm"])[0]
     KEYWORDS.fresh()
-    PAPERS.search(embedder().encode(["warm"])[0], 1)
+    PAPERS.search(vector, 1)
+    TERMS.find("warm", vector)
 
 
 def rebuild() -> State:
@@ -174,9 +195,10 @@ def vectors() -> tuple[list[int], np.ndarray]:
 
 def ship() -> int:
     """Write the vectors of the present texts to the fixtures; return how many."""
+    from ._terms import TERMS
     from ._vectors import write_shipped
 
-    return write_shipped()
+    return write_shipped((TERMS.texts(), TERMS.vectors()))
 
 
 def status() -> dict[str, Any]:
@@ -188,119 +210,14 @@ def status() -> dict[str, Any]:
     return {"model": state.model, "vectors": state.rows, "stale": len(stale())}
 
 
-class _timed:
-    """Notes how long a block took, in milliseconds."""
-
-    def __init__(self, took: dict[str, float], name: str) -> None:
-        self.took, self.name = took, name
-
-    def __enter__(self) -> None:
-        self.start = time.perf_counter()
-
-    def __exit__(self, *trouble: object) -> None:
-        self.took[self.name] = round(1000 * (time.perf_counter() - self.start), 2)
-
-
-def _ranked(
-    query: Query,
-    vector: np.ndarray | None,
-    mode: Mode,
-    depth: int,
-    took: dict[str, float],
-    allowed: np.ndarray | None = None,
-) -> dict[str, Leg]:
-    """What each leg finds, best first, cut where it falls far behind the leg's best."""
-    legs: dict[str, Leg] = {}
-    if mode is not Mode.SEMANTIC:
-        with _timed(took, "keyword"):
-            legs["keyword"] = by_words(query, depth, allowed)
-    if vector is not None:
-        with _timed(took, "semantic"):
-            also = [pk for pk, _ in legs["keyword"].found] if legs else []
-            legs["semantic"] = by_meaning(vector, depth, allowed, also)
-            if mode is Mode.HYBRID:
-                vector = _moved(vector, fuse(legs, None)[:FEEDBACK])
-                legs["semantic"] = by_meaning(vector, depth, allowed, also, refresh=False)
-    return legs
-
-
-def _evidence(query: Query, vector: np.ndarray | None, legs: dict[str, Leg]) -> Evidence:
-    """What the legs say about whether anything here answers the query."""
-    from ._index import PAPERS
-    from ._keyword import KEYWORDS
-
-    keyword = legs.get("keyword") or by_words(query)
-    first = [pk for pk, _ in keyword.found[: _answerable.FIRST]]
-    worth, known, held = KEYWORDS.held(query.lexemes, first)
-    if vector is None:
-        return _answerable.evidence(worth, known, held, None, 0.0)
-    cosines = [cosine for _, cosine in PAPERS.search(vector, _answerable.NEAR, refresh=False)]
-    return _answerable.evidence(worth, known, held, cosines, PAPERS.usual(vector))
-
-
-def _moved(vector: np.ndarray, first: list[Hit]) -> np.ndarray:
-    """The query's vector, moved half way to the mean of the papers that both legs put first.
-
-    Pseudo-relevance feedback (Rocchio 1971): words choose the papers, and their meaning then
-    finds more like them.
-    """
-    import numpy as np
-
-    from ._index import PAPERS
-
-    near = PAPERS.vectors([hit.paper_id for hit in first])
-    if not len(near):
-        return vector
-    mean = near.mean(axis=0)
-    moved = vector + mean / np.linalg.norm(mean)
-    return np.asarray(moved / np.linalg.norm(moved), dtype=np.float32)
-
-
 def _embedded(query: Query, took: dict[str, float]) -> np.ndarray:
     from ._embedder import embedder
 
-    with _timed(took, "embedding"):
+    if embedder().loading:
+        raise EmbedderLoading("The embedding model is still loading: try again in a few seconds.")
+    with timed(took, "embedding"):
         vector: np.ndarray = embedder().encode([query.meant])[0]
     return vector
-
-
-def by_meaning(
-    vector: np.ndarray,
-    depth: int = DEPTH,
-    allowed: np.ndarray | None = None,
-    also: Sequence[int] = (),
-    refresh: bool = True,
-) -> Leg:
-    """The papers not far behind the nearest one, by cosine; the cosines of ``also`` too."""
-    from ._index import PAPERS
-
-    found = PAPERS.search(vector, depth, allowed, refresh)
-    nearest = PAPERS.search(vector, 1, refresh=False) if allowed is not None else found[:1]
-    best = nearest[0][1] if nearest else 0.0
-    found = [pair for pair in found if pair[1] >= best - BEHIND_BEST]
-    scores = dict(found)
-    scores |= PAPERS.cosines(vector, [pk for pk in also if pk not in scores])
-    return Leg(found, PAPERS.usual(vector), best, scores)
-
-
-def by_words(query: Query, depth: int = DEPTH, allowed: np.ndarray | None = None) -> Leg:
-    """The papers not far behind the best one, by BM25; the scores of all others too."""
-    import numpy as np
-
-    from ._keyword import KEYWORDS
-
-    ids, scores = KEYWORDS.scores(query.lexemes)
-    best = float(scores.max(initial=0.0))
-    if best <= 0:
-        return Leg([])
-    kept = np.flatnonzero(scores >= SHARE_OF_BEST * best)
-    if allowed is not None:
-        kept = kept[np.isin(ids[kept], allowed)]
-    order = kept[np.lexsort((ids[kept], -scores[kept]))][:depth]
-    found = list(zip(ids[order].tolist(), scores[order].tolist(), strict=True))
-    held = np.flatnonzero(scores)
-    every = dict(zip(ids[held].tolist(), scores[held].tolist(), strict=True))
-    return Leg(found, 0.0, best, every)
 
 
 def _within(hits: list[Hit], papers: QuerySet[Paper]) -> list[Hit]:

@@ -18,11 +18,10 @@ from typing import Any
 CALIBRATION = Path(__file__).with_name("answerability.json")
 # Which evidence each model reads; without vectors, words alone have to do.
 MODELS = {
-    "meaning and words": ("nearest", "near", "above usual", "held", "known", "length"),
+    "meaning and words": ("nearest", "topic", "held", "length"),
     "words": ("held", "known", "length"),
 }
 FIRST = 5
-NEAR = 10
 
 
 @dataclass(frozen=True)
@@ -41,14 +40,14 @@ def evidence(
     worth: Mapping[str, float],
     known: Sequence[str],
     held: Sequence[float],
-    cosines: Sequence[float] | None,
-    usual: float,
+    nearest: float | None = None,
+    topic: float = 0.0,
 ) -> Evidence:
     """The evidence of a query.
 
     ``worth`` is {lexeme: weight times idf}, ``known`` the lexemes that any paper holds,
-    ``held`` the worth of the lexemes in each of the first papers by words, ``cosines`` those of
-    the nearest papers (None without vectors) and ``usual`` the mean cosine of all papers.
+    ``held`` the worth of the lexemes in each of the first papers by words, ``nearest`` the
+    cosine of the nearest paper (None without vectors) and ``topic`` that of the nearest risk.
     """
     total = sum(worth.values()) or 1.0
     values = {
@@ -56,10 +55,8 @@ def evidence(
         "known": sum(worth[lexeme] for lexeme in known) / total,
         "length": math.log1p(len(worth)),
     }
-    if cosines:
-        values["nearest"] = cosines[0]
-        values["near"] = sum(cosines[:NEAR]) / len(cosines[:NEAR])
-        values["above usual"] = cosines[0] - usual
+    if nearest is not None:
+        values |= {"nearest": nearest, "topic": topic}
     return Evidence(values)
 
 

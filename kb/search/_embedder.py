@@ -30,6 +30,10 @@ class EmbedderError(Exception):
     """The embedding model cannot be used; the message says what to do."""
 
 
+class EmbedderLoading(EmbedderError):
+    """The embedding model is still being loaded; a little later it answers."""
+
+
 class Embedder(Protocol):
     """Anything that turns texts into unit vectors."""
 
@@ -38,6 +42,10 @@ class Embedder(Protocol):
     @property
     def dimension(self) -> int:
         """Length of a vector."""
+
+    @property
+    def loading(self) -> bool:
+        """Whether the model is being loaded just now."""
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Vectors of shape (len(texts), dimension), float32, each of length 1."""
@@ -63,6 +71,11 @@ class SentenceEmbedder:
             list(texts), batch_size=BATCH, normalize_embeddings=True, show_progress_bar=False
         )
         return np.asarray(vectors, dtype=np.float32)
+
+    @property
+    def loading(self) -> bool:
+        """Whether another thread is loading the model just now."""
+        return self._model is None and self._lock.locked()
 
     def _loaded(self) -> object:
         with self._lock:
