@@ -8,7 +8,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from kb.models import Paper
+from kb.models import Paper, Placement
 
 FACTS = ("key", "title", "authors", "year", "venue", "arxiv_id", "doi", "url", "status", "summary")
 # A spreadsheet takes a cell that begins so for a formula (OWASP, CSV injection).
@@ -19,10 +19,14 @@ def row(paper: Paper) -> dict[str, Any]:
     """The facts of a paper, our summary, and where it is placed."""
     facts = {name: getattr(paper, name) for name in FACTS}
     placed = [
-        {"kind": p.kind, "target": p.target.slug, "origin": p.origin}
-        for p in paper.placements.all()
+        {"kind": p.kind, "target": _slug(p), "origin": p.origin} for p in paper.placements.all()
     ]
     return {**facts, "page": paper.get_absolute_url(), "placements": placed}
+
+
+def _slug(placement: Placement) -> str:
+    place = placement.risk or placement.category
+    return place.slug if place else ""
 
 
 def as_json(papers: Sequence[Paper]) -> str:
