@@ -15,7 +15,7 @@ NEVER = datetime(2000, 1, 1, tzinfo=UTC)
 def atom(papers: Sequence[Paper], title: str, address: str, absolute: Callable[[str], str]) -> str:
     """The feed; each paper has ``changed_at``, and ``absolute`` makes a path an address."""
     feed = Atom1Feed(
-        title=title,
+        title=_printable(title),
         link=absolute(address),
         description="",
         feed_url=absolute(address),
