@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
@@ -60,6 +61,16 @@ def _year(label: str) -> filters.NumberFilter:
     return filters.NumberFilter(label=label, min_value=FIRST_YEAR, max_value=LAST_YEAR)
 
 
+@dataclass(frozen=True)
+class Chip:
+    """One value that a list is narrowed by, and how it is called."""
+
+    name: str
+    value: str
+    label: str
+    shown: str
+
+
 class PaperFilter(filters.FilterSet):
     """Papers by where they are placed and by what they are.
 
@@ -100,6 +111,14 @@ class PaperFilter(filters.FilterSet):
         about = self._about(leave_out)
         return queryset.filter(about) if about else queryset
 
+    def chips(self) -> list[Chip]:
+        """What the list is narrowed by now, one chip for each value."""
+        found: list[Chip] = []
+        for name, field in self.form.fields.items():
+            values = filter(None, self.data.getlist(name))
+            found += [Chip(name, v, str(field.label), _shown(field, v)) for v in values]
+        return found
+
     def placed(self, leave_out: str = "") -> Q:
         """The condition on one placement."""
         asked = {name: self._asked(name, leave_out) for name in self.PLACED}
@@ -136,6 +155,16 @@ class PaperFilter(filters.FilterSet):
 
     def _asked(self, name: str, leave_out: str) -> Any:
         return None if name == leave_out else self.form.cleaned_data.get(name)
+
+
+def _shown(field: forms.Field, value: str) -> str:
+    """How a value is called: a row by its name, a choice by its label."""
+    if isinstance(field, forms.ModelMultipleChoiceField) and field.queryset is not None:
+        row = field.queryset.filter(slug=value).first()
+        return str(row) if row else value
+    if isinstance(field, forms.ChoiceField):
+        return str(dict(field.choices).get(value, value))  # type: ignore[arg-type]
+    return {"true": "yes", "false": "no"}.get(value.lower(), value)
 
 
 def below_and_self(category: Category) -> QuerySet[Category]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pghistory
+import pgtrigger
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex, OpClass
@@ -39,6 +40,26 @@ class Basis(models.TextChoices):
     NONE = "", "no summary yet"
     ABSTRACT = "abstract", "the abstract"
     TITLE = "title", "title and listing only"
+
+
+# Notes the transaction that last touched what a search reads; see kb/search/_changes.py.
+NOTE_CHANGE = """
+INSERT INTO kb_searchchange (paper_id, xact)
+VALUES (COALESCE(NEW.{key}, OLD.{key}), pg_current_xact_id()::text::bigint)
+ON CONFLICT (paper_id) DO UPDATE SET xact = EXCLUDED.xact;
+RETURN NULL;
+"""
+
+
+def note_change(key: str, *columns: str) -> pgtrigger.Trigger:
+    """The trigger that notes a change; ``key`` is the column that holds the paper's id."""
+    update = pgtrigger.UpdateOf(*columns) if columns else pgtrigger.Update
+    return pgtrigger.Trigger(
+        name="note_change",
+        when=pgtrigger.After,
+        operation=pgtrigger.Insert | update | pgtrigger.Delete,
+        func=NOTE_CHANGE.format(key=key),
+    )
 
 
 @pghistory.track(exclude=["search"])
@@ -100,6 +121,7 @@ class Paper(models.Model):
                 name="abstract_has_source",
             ),
         )
+        triggers = (note_change("id", "title", "summary", "abstract"),)
 
     def __str__(self) -> str:
         return self.title
@@ -210,6 +232,17 @@ class Embedding(models.Model):
     class Meta:
         indexes = (models.Index(fields=["model", "updated_at"]),)
         constraints = (models.UniqueConstraint(fields=["paper", "model"], name="embedded_once"),)
+        triggers = (note_change("paper_id"),)
 
     def __str__(self) -> str:
         return f"{self.paper} under {self.model}"
+
+
+class SearchChange(models.Model):
+    """The transaction that last touched a paper's text or vector; outlives the paper."""
+
+    paper_id = models.BigIntegerField(primary_key=True)
+    xact = models.BigIntegerField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"paper {self.paper_id} in transaction {self.xact}"

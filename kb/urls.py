@@ -4,11 +4,14 @@ from django.contrib import admin
 from django.contrib.auth import views as auth
 from django.urls import include, path
 
-from .views import health, lifecycle, mitigations, papers
+from .views import health, lifecycle, mitigations, papers, search
 
 urlpatterns = [
     path("", lifecycle.home, name="home"),
-    path("search/", papers.search, name="search"),
+    path("search/", search.search, name="search"),
+    path("search/feed/", search.feed, name="feed"),
+    path("search/how-good/", search.how_good, name="how-good"),
+    path("search/papers.<slug:kind>", search.export, name="export"),
     path("stages/<slug:slug>/", lifecycle.stage, name="stage"),
     path("categories/<slug:slug>/", lifecycle.category, name="category"),
     path("risks/", lifecycle.risks, name="risks"),

@@ -13,6 +13,7 @@ class HashEmbedder:
     """Words hashed into 64 dimensions: texts that share words are near. Deterministic."""
 
     dimension = 64
+    loading = False
 
     def __init__(self, model: str) -> None:
         self.name = f"hash-{model}"

@@ -15,7 +15,7 @@ from kb.filters import PaperFilter
 from kb.models import Paper
 from kb.problems import TooLarge
 from kb.queries import answers, papers
-from kb.search import MAX_CHARACTERS, EmbedderError, Mode
+from kb.search import MAX_CHARACTERS, EmbedderError, EmbedderLoading, Mode
 
 from . import serializers
 from .base import Listing, One, only_known
@@ -26,6 +26,7 @@ GROUPS = {
     "kind": "placements__kind",
     "risk": "placements__risk__slug",
 }
+LOADING_SECONDS = 5
 FILTERS = set(PaperFilter.base_filters)
 PAPER_PARAMETERS = [
     OpenApiParameter("select", str, description="Only these fields, by commas."),
@@ -44,6 +45,11 @@ class SearchUnavailable(APIException):
 
     status_code = 503
     hint = "Use mode=keyword meanwhile."
+
+    def __init__(self, detail: str, wait: int | None = None) -> None:
+        super().__init__(detail)
+        if wait is not None:
+            self.wait = wait  # becomes Retry-After
 
 
 def narrowed(request: Request, queryset: QuerySet[Paper]) -> PaperFilter:
@@ -162,6 +168,8 @@ class Search(GenericAPIView[Any]):
         limit = whole(request, "limit", 20, 200)
         try:
             found = answers.answer(text, narrowed(request, Paper.objects.all()), mode, limit)
+        except EmbedderLoading as error:
+            raise SearchUnavailable(str(error), wait=LOADING_SECONDS) from None
         except EmbedderError as error:
             raise SearchUnavailable(str(error)) from None
         return Response(self.get_serializer(found).data)

@@ -319,12 +319,28 @@ class HitRow(s.Serializer[Paper]):
         return "".join(piece for piece, _ in paper.why)  # type: ignore[attr-defined]
 
 
+class TermRow(s.Serializer[Any]):
+    """A risk or a mitigation beside the papers."""
+
+    slug = s.CharField()
+    name = s.CharField()
+    url = s.CharField()
+
+
 class AnswerFull(s.Serializer[Any]):
     query = s.CharField()
     mode = s.CharField()
     count = s.IntegerField()
+    answerable = s.BooleanField(
+        help_text="Whether anything here answers it, by a calibrated threshold."
+    )
     took_ms = s.DictField(child=s.FloatField())
     results = HitRow(many=True, source="papers")
+    risks = TermRow(many=True, source="beside.risks")
+    mitigations = TermRow(many=True, source="beside.mitigations")
+    nearest_topics = TermRow(
+        many=True, source="beside.nearest", help_text="Risks nearest in meaning, however far."
+    )
     facets = FacetRow(many=True)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Case, Count, F, Prefetch, Q, QuerySet, When
+from django.db.models import Case, Count, F, Max, Prefetch, Q, QuerySet, When
 from django.db.models.functions import Coalesce
 
 from kb import search
@@ -78,6 +78,17 @@ def similar(paper: Paper, limit: int = 8) -> list[Paper]:
     for near in found:
         near.similarity = pairs[near.pk]  # type: ignore[attr-defined]
     return sorted(found, key=lambda near: -pairs[near.pk])
+
+
+def latest(ids: list[int], most: int) -> list[Paper]:
+    """Of these papers the ``most`` that changed last, each with its ``changed_at``."""
+    return latest_of(Paper.objects.filter(pk__in=ids), most)
+
+
+def latest_of(found: QuerySet[Paper], most: int) -> list[Paper]:
+    """Of a set of papers the ``most`` that changed last, each with its ``changed_at``."""
+    changed = found.defer("search", "abstract").annotate(changed_at=Max("events__pgh_created_at"))
+    return list(changed.order_by(F("changed_at").desc(nulls_last=True), "key")[:most])
 
 
 def facets(filterset: PaperFilter, base: QuerySet[Paper]) -> list[Facet]:

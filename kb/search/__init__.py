@@ -1,66 +1,74 @@
 """Search, behind one door: rank, similar, rebuild, status.
 
-A text is answered by two legs, meaning (FAISS) and words (PostgreSQL), fused by
-reciprocal rank (Cormack, Clarke & Büttcher 2009, SIGIR, k = 60). An identifier or an exact
-title goes straight to its paper.
+A text is answered by two legs, meaning (FAISS) and words (BM25 over PostgreSQL's lexemes),
+which are fused. An identifier or an exact title goes straight to its paper.
 """
 
 from __future__ import annotations
 
-import re
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import QuerySet
 
 from kb.models import Paper
 
-from ._embedder import EmbedderError
+from ._answerable import Evidence, log_odds
+from ._embedder import EmbedderError, EmbedderLoading
+from ._fusion import Found, Hit, fuse
+from ._legs import DEPTH, Mode, evidence, ranked, timed, topics
+from ._query import MAX_CHARACTERS, Query, clean, identifier
 
 if TYPE_CHECKING:
     import numpy as np
 
     from ._index import State
+    from ._terms import Term
 
-RRF_K = 60
-DEPTH = 200
-MAX_CHARACTERS = 20_000
-ARXIV_ID = re.compile(r"(?:arxiv[:/]\s*|abs/|pdf/)?(\d{4}\.\d{4,5})(?:v\d+)?(?:\.pdf)?$", re.I)
-DOI = re.compile(r"(?:doi:|https?://(?:dx\.)?doi\.org/)?(10\.\d{4,9}/\S+)$", re.I)
+# From which cosine on a risk or a mitigation is shown beside the papers, and how many.
+BESIDE = 0.45
+BESIDE_MOST = 4
 
-
-class Mode(StrEnum):
-    """Which legs answer."""
-
-    HYBRID = "hybrid"
-    SEMANTIC = "semantic"
-    KEYWORD = "keyword"
-
-
-__all__ = ["EmbedderError", "Hit", "Mode", "Ranking", "rank", "rebuild", "similar", "status"]
-
-
-@dataclass
-class Hit:
-    """A paper that answers, with its rank in each leg (1 is best, None is absent)."""
-
-    paper_id: int
-    score: float = 0.0
-    ranks: dict[str, int | None] = field(
-        default_factory=lambda: {"semantic": None, "keyword": None}
-    )
-    exact: bool = False
+__all__ = [
+    "MAX_CHARACTERS",
+    "Beside",
+    "EmbedderError",
+    "EmbedderLoading",
+    "Hit",
+    "Mode",
+    "Query",
+    "Ranking",
+    "beside",
+    "clean",
+    "identifier",
+    "rank",
+    "rebuild",
+    "similar",
+    "status",
+]
 
 
 @dataclass
 class Ranking:
-    """All hits of a query, best first, and how long each part took in milliseconds."""
+    """The hits of a query, best first.
+
+    ``hits`` are within the filter; ``everywhere`` are the ids of all papers that match,
+    whatever the filter; ``took_ms`` says how long each part took, in milliseconds.
+    """
 
     hits: list[Hit]
     took_ms: dict[str, float]
+    query: Query | None = None
+    everywhere: list[int] = field(default_factory=list)
+    evidence: Evidence | None = None
+    exact: bool = False
+    vector: np.ndarray | None = None
+
+    @property
+    def answerable(self) -> bool:
+        """Whether something here answers the query, by the calibrated threshold."""
+        return self.exact or (self.evidence is not None and log_odds(self.evidence) >= 0)
 
 
 def rank(
@@ -70,35 +78,60 @@ def rank(
 
     Any string is fine; one without words finds nothing. Each leg gives at most ``depth``.
     """
-    text = clean(text)
+    from ._keyword import KEYWORDS
+    from ._query import understand
+
     took: dict[str, float] = {}
+    text = clean(text)
     if not text:
         return Ranking([], took)
-    legs: dict[str, list[tuple[int, float]]] = {}
-    if mode is not Mode.KEYWORD:
-        legs["semantic"] = _timed(took, "semantic", lambda: _by_meaning(text, papers, depth))
-    if mode is not Mode.SEMANTIC:
-        legs["keyword"] = _timed(took, "keyword", lambda: _by_words(text, papers, depth))
-    exact = _timed(took, "exact", lambda: _exact(text, papers))
-    return Ranking(_fuse(legs, exact), took)
+    with timed(took, "query"):
+        query = understand(text, KEYWORDS.fresh().words)
+    vector = None if mode is Mode.KEYWORD else _embedded(query, took)
+    exact = _exact(text)
+    legs = ranked(query, vector, mode, depth, took)
+    with timed(took, "topics"):
+        lifted, nearest = topics(vector, lift=mode is Mode.HYBRID)
+    hits = fuse(legs, exact, lifted)
+    with timed(took, "answerable"):
+        evident = evidence(query, vector, legs, nearest)
+    within = hits
+    if papers.query.where:
+        within = _within(hits, papers)
+        if any(len(leg.found) >= depth for leg in legs.values()):
+            # A leg was cut, so what the filter wants may lie behind the cut.
+            allowed = _allowed(papers)
+            legs = ranked(query, vector, mode, depth, took, allowed)
+            within = fuse(legs, exact if exact in set(allowed.tolist()) else None, lifted)
+    everywhere = [hit.paper_id for hit in hits]
+    return Ranking(within, took, query, everywhere, evident, exact is not None, vector)
 
 
-def clean(text: str) -> str:
-    """The text without control characters, its spaces collapsed, cut at 20,000 characters."""
-    printable = "".join(c if c.isprintable() or c.isspace() else " " for c in text)
-    return " ".join(printable.split())[:MAX_CHARACTERS]
+@dataclass
+class Beside:
+    """The risks and mitigations that a query names or means, and the topics nearest to it."""
+
+    risks: list[Term] = field(default_factory=list)
+    mitigations: list[Term] = field(default_factory=list)
+    nearest: list[Term] = field(default_factory=list)
 
 
-def identifier(text: str) -> dict[str, str] | None:
-    """The paper field that ``text`` names, if it is an arXiv id or a DOI."""
-    if found := ARXIV_ID.search(text.strip()):
-        return {"arxiv_id": found.group(1)}
-    if found := DOI.match(text.strip()):
-        return {"doi__iexact": found.group(1)}
-    return None
+def beside(ranking: Ranking) -> Beside:
+    """What to show beside the papers; ``nearest`` has topics however far they are."""
+    from ._terms import TERMS, best
+
+    if ranking.query is None:
+        return Beside()
+    with timed(ranking.took_ms, "beside"):
+        terms, scores = TERMS.find(ranking.query.text, ranking.vector)
+        return Beside(
+            best(terms, scores, "risk", BESIDE, BESIDE_MOST),
+            best(terms, scores, "mitigation", BESIDE, BESIDE_MOST),
+            best(terms, scores, "risk", 1e-6, BESIDE_MOST),
+        )
 
 
-def similar(paper: Paper, papers: QuerySet[Paper], limit: int = 10) -> list[tuple[int, float]]:
+def similar(paper: Paper, papers: QuerySet[Paper], limit: int = 10) -> Found:
     """(paper id, cosine similarity) of the papers nearest to ``paper``, without itself."""
     from ._index import PAPERS
 
@@ -111,30 +144,32 @@ def similar(paper: Paper, papers: QuerySet[Paper], limit: int = 10) -> list[tupl
 
 def with_words(papers: QuerySet[Paper], text: str) -> QuerySet[Paper]:
     """The papers that hold at least one word of ``text``."""
-    from ._keyword import holding
+    from ._holding import holding
 
     return holding(clean(text), papers)
 
 
-def why(text: str, papers: QuerySet[Paper]) -> dict[int, list[tuple[str, bool]]]:
-    """{paper id: the passage that matched}, as (piece, whether it is a matched word)."""
-    from ._keyword import headlines
+def why(query: Query, papers: Iterable[Paper]) -> dict[int, list[tuple[str, bool]]]:
+    """{paper id: the sentence that matched}, as (piece, whether it is a matched word)."""
+    from ._keyword import KEYWORDS, passage
 
-    return {pk: _pieces(marked) for pk, marked in headlines(text, papers).items() if marked}
-
-
-def _pieces(marked: str) -> list[tuple[str, bool]]:
-    """Split at the marks \\x02 and \\x03 that stand around matched words."""
-    parts = re.split("[\x02\x03]", marked)
-    return [(part, place % 2 == 1) for place, part in enumerate(parts) if part]
+    wanted = KEYWORDS.idf(query.lexemes)
+    stem = KEYWORDS.current().words.stem
+    texts = {paper.pk: "\n".join([paper.summary, paper.abstract]) for paper in papers}
+    return {pk: passage(text, wanted, stem) for pk, text in texts.items()}
 
 
 def warm() -> None:
-    """Load the model and the index now, and not at somebody's first search."""
+    """Load the model and both legs now, and not at somebody's first search."""
     from ._embedder import embedder
     from ._index import PAPERS
+    from ._keyword import KEYWORDS
+    from ._terms import TERMS
 
-    PAPERS.search(embedder().encode(["warm"])[0], 1)
+    vector = embedder().encode(["warm"])[0]
+    KEYWORDS.fresh()
+    PAPERS.search(vector, 1)
+    TERMS.find("warm", vector)
 
 
 def rebuild() -> State:
@@ -160,9 +195,10 @@ def vectors() -> tuple[list[int], np.ndarray]:
 
 def ship() -> int:
     """Write the vectors of the present texts to the fixtures; return how many."""
+    from ._terms import TERMS
     from ._vectors import write_shipped
 
-    return write_shipped()
+    return write_shipped((TERMS.texts(), TERMS.vectors()))
 
 
 def status() -> dict[str, Any]:
@@ -174,24 +210,23 @@ def status() -> dict[str, Any]:
     return {"model": state.model, "vectors": state.rows, "stale": len(stale())}
 
 
-def _timed(took: dict[str, float], name: str, work: Callable[[], Any]) -> Any:
-    start = time.perf_counter()
-    answer = work()
-    took[name] = round(1000 * (time.perf_counter() - start), 2)
-    return answer
-
-
-def _by_meaning(text: str, papers: QuerySet[Paper], depth: int) -> list[tuple[int, float]]:
+def _embedded(query: Query, took: dict[str, float]) -> np.ndarray:
     from ._embedder import embedder
-    from ._index import PAPERS
 
-    return PAPERS.search(embedder().encode([text])[0], depth, _allowed(papers))
+    if embedder().loading:
+        raise EmbedderLoading("The embedding model is still loading: try again in a few seconds.")
+    with timed(took, "embedding"):
+        vector: np.ndarray = embedder().encode([query.meant])[0]
+    return vector
 
 
-def _by_words(text: str, papers: QuerySet[Paper], depth: int) -> list[tuple[int, float]]:
-    from ._keyword import matches
-
-    return matches(text, papers, depth)
+def _within(hits: list[Hit], papers: QuerySet[Paper]) -> list[Hit]:
+    """The hits among ``papers``."""
+    if not papers.query.where:
+        return hits
+    named = papers.order_by().filter(pk__in=[hit.paper_id for hit in hits])
+    allowed = set(named.values_list("pk", flat=True))
+    return [hit for hit in hits if hit.paper_id in allowed]
 
 
 def _allowed(papers: QuerySet[Paper]) -> Any:
@@ -203,21 +238,10 @@ def _allowed(papers: QuerySet[Paper]) -> Any:
     return np.fromiter(papers.order_by().values_list("pk", flat=True), dtype=np.int64)
 
 
-def _exact(text: str, papers: QuerySet[Paper]) -> int | None:
+def _exact(text: str) -> int | None:
     """The paper that the text names by identifier or whole title."""
-    named = identifier(text) or {"title__iexact": text}
-    return papers.filter(**named).values_list("pk", flat=True).first()
+    from ._keyword import KEYWORDS, plain_title
 
-
-def _fuse(legs: dict[str, list[tuple[int, float]]], exact: int | None) -> list[Hit]:
-    """Reciprocal rank fusion: score = sum over legs of 1 / (60 + rank)."""
-    hits: dict[int, Hit] = {}
-    for leg, found in legs.items():
-        for position, (paper_id, _) in enumerate(found, start=1):
-            hit = hits.setdefault(paper_id, Hit(paper_id))
-            hit.score += 1 / (RRF_K + position)
-            hit.ranks[leg] = position
-    if exact is not None:
-        named = hits.setdefault(exact, Hit(exact))
-        named.exact, named.score = True, 1.0
-    return sorted(hits.values(), key=lambda hit: (-hit.score, hit.paper_id))
+    if named := identifier(text):
+        return Paper.objects.filter(**named).values_list("pk", flat=True).first()
+    return KEYWORDS.current().titles.get(plain_title(text))

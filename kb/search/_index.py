@@ -1,8 +1,8 @@
 """The one door to FAISS: an exact inner-product index over the vectors in PostgreSQL.
 
 The file under ``var/index`` is a cache with a manifest; it may be thrown away at any time.
-Each process holds one index in memory, looks before each search whether PostgreSQL has
-newer vectors (one small query), and takes just those.
+Each process holds one index in memory, asks before each search which papers changed (one
+small query, see ``_changes``), and takes just those.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 import os
 import threading
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,9 @@ from django.db.models import Count, Max, QuerySet
 
 from kb.models import Embedding
 
+from ._changes import Feed
 from ._embedder import embedder
 from ._vectors import decode
-
-# A transaction may commit rows stamped a little before ones that are visible already.
-OVERLAP = timedelta(seconds=30)
 
 
 @dataclass(frozen=True)
@@ -54,19 +52,27 @@ class PaperIndex:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.state: State | None = None
+        self._feed = Feed()
         self._faiss_index: Any = None
+        self._held: set[int] = set()
+        self._mean: np.ndarray | None = None
         self._lock = threading.Lock()
 
     def search(
-        self, vector: np.ndarray, k: int, allowed: np.ndarray | None = None
+        self,
+        vector: np.ndarray,
+        k: int,
+        allowed: np.ndarray | None = None,
+        refresh: bool = True,
     ) -> list[tuple[int, float]]:
         """The ``k`` nearest papers to a unit ``vector`` of shape (dimension,).
 
-        ``allowed`` restricts the search itself to these paper ids (int64). Returns
-        (paper id, cosine similarity), best first.
+        ``allowed`` restricts the search itself to these paper ids (int64); the later steps
+        of one search need no ``refresh``. Returns (paper id, cosine similarity), best first.
         """
         with self._lock:
-            self._refresh()
+            if refresh or self.state is None:
+                self._refresh()
             if self._faiss_index is None or k < 1:
                 return []
             scores, ids = self._search(vector, k, allowed)
@@ -81,6 +87,27 @@ class PaperIndex:
         found = self._faiss_index.search(vector[None, :], k, params=params)
         return found[0][0], found[1][0]
 
+    def cosines(self, vector: np.ndarray, ids: Sequence[int]) -> dict[int, float]:
+        """{paper id: cosine} of these papers, those without a vector left out."""
+        with self._lock:
+            held = [pk for pk in ids if pk in self._held]
+            rows = self._rows_of(held)
+        return dict(zip(held, (rows @ vector).tolist(), strict=True)) if held else {}
+
+    def vectors(self, ids: Sequence[int]) -> np.ndarray:
+        """The vectors of these papers, those without one left out; shape (n, dimension)."""
+        with self._lock:
+            return self._rows_of([pk for pk in ids if pk in self._held])
+
+    def _rows_of(self, held: list[int]) -> np.ndarray:
+        if not held:
+            return np.zeros((0, 0), dtype=np.float32)
+        return np.asarray(self._faiss_index.reconstruct_batch(np.array(held, dtype=np.int64)))
+
+    def usual(self, vector: np.ndarray) -> float:
+        """The mean cosine of all papers to a vector: what an unrelated one has."""
+        return 0.0 if self._mean is None else float(self._mean @ vector)
+
     def vector(self, paper_id: int) -> np.ndarray | None:
         """The vector of one paper, or None where it has none."""
         row = _rows().filter(paper_id=paper_id).values_list("vector", flat=True).first()
@@ -89,6 +116,7 @@ class PaperIndex:
     def rebuild(self) -> State:
         """Build from PostgreSQL and write the file; return what it was built from."""
         with self._lock:
+            self._feed.start()
             self._build(State.now())
             self._write()
             assert self.state is not None
@@ -96,26 +124,27 @@ class PaperIndex:
 
     def _refresh(self) -> None:
         """Bring the index in memory up to what PostgreSQL holds."""
-        wanted = State.now()
-        if wanted == self.state:
-            return
-        if self.state is None and self._read(wanted):
-            return
-        if self.state is None or not self._catch_up(wanted):
-            self._build(wanted)
+        if self.state is None:
+            self._feed.start()
+            wanted = State.now()
+            if not self._read(wanted):
+                self._build(wanted)
+        elif changed := self._feed.changed():
+            self._take(list(changed))
 
-    def _catch_up(self, wanted: State) -> bool:
-        """Take the newer vectors; False where that is not enough (rows were deleted)."""
-        assert self.state is not None
-        if not self.state.newest or self.state.model != wanted.model:
-            return False
-        since = datetime.fromisoformat(self.state.newest) - OVERLAP
-        self._add(_rows().filter(updated_at__gte=since))
-        self.state = wanted
-        return bool(self._faiss_index.ntotal == wanted.rows)
+    def _take(self, changed: list[int]) -> None:
+        """Replace the vectors of the papers that changed."""
+        try:
+            if self._faiss_index is not None:
+                self._faiss_index.remove_ids(np.array(changed, dtype=np.int64))
+                self._held -= set(changed)
+            self._add(_rows().filter(paper_id__in=changed))
+        except Exception:
+            self.state = None  # the changes are lost to the feed: build again the next time
+            raise
 
     def _build(self, wanted: State) -> None:
-        self._faiss_index = None
+        self._faiss_index, self._held, self._mean = None, set(), None
         self._add(_rows().order_by("paper_id"))
         self.state = wanted
 
@@ -127,8 +156,10 @@ class PaperIndex:
         matrix = decode([bytes(vector) for _, vector in pairs])
         if self._faiss_index is None:
             self._faiss_index = _empty(matrix.shape[1])
-        self._faiss_index.remove_ids(ids)
         self._faiss_index.add_with_ids(matrix, ids)
+        self._held |= set(ids.tolist())
+        if self._mean is None:
+            self._mean = matrix.mean(axis=0)
 
     def _read(self, wanted: State) -> bool:
         """Load the file if its manifest is exactly the wanted state."""
@@ -143,6 +174,9 @@ class PaperIndex:
         except (OSError, ValueError, KeyError, RuntimeError):
             return False  # missing or damaged: it is built again from PostgreSQL
         _one_thread()
+        ids = faiss.vector_to_array(self._faiss_index.id_map)
+        self._held = set(ids.tolist())
+        self._mean = self._faiss_index.index.reconstruct_n(0, len(ids)).mean(axis=0)
         self.state = wanted
         return True
 

@@ -1,91 +1,179 @@
-"""The keyword leg: PostgreSQL full text with OR semantics, and trigrams for typos.
+"""The keyword leg: BM25 over the lexemes that PostgreSQL's full text search stores.
 
-``websearch_to_tsquery`` asks for every word, which finds almost nothing for a long
-question; here any word may match and the rank rewards the ones that match together.
+``Paper.search`` is the source; what is in memory is a cache that each search brings up to
+date (see ``_changes``). Any word may match, and rare words count for more.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import re
+import threading
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from django.contrib.postgres.search import SearchHeadline, SearchQuery, TrigramWordSimilarity
-from django.db.models import F, FloatField, Func, QuerySet, TextField, Value
-from django.db.models.functions import Coalesce, NullIf, Upper
+import numpy as np
+from django.db import connection
 
-from kb.models import Paper
+from taxonomy.models import Mitigation, Risk
 
-# ts_rank_cd's second argument: divide by 1 + log(length), so that long abstracts do not win.
-NORMALISE_LENGTH = 1
-TYPO_SIMILARITY = 0.5
-FEW = 3
+from ._changes import Feed
+from ._postings import Counts, Postings, parse
+from ._words import Words
 
-
-class OrQuery(SearchQuery):
-    """The lexemes of a text, any of which may match; takes every string."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(Value(text), config="english", search_type="plain")
-
-    def as_sql(self, *args: Any, **kwargs: Any) -> tuple[str, Any]:
-        """The plain query (which asks for every word) with its ANDs made ORs."""
-        sql, params = super().as_sql(*args, **kwargs)
-        return f"replace(({sql})::text, ' & ', ' | ')::tsquery", params
+ACRONYM = re.compile(r"[A-Z][A-Z0-9-]{1,6}")
+ROWS = "SELECT id, title, summary, abstract, search::text FROM kb_paper"
 
 
-def matches(text: str, papers: QuerySet[Paper], limit: int) -> list[tuple[int, float]]:
-    """(paper id, rank) of the papers that share words with ``text``, best first.
+@dataclass
+class Loaded:
+    """One reading of all papers."""
 
-    Where hardly any does, titles spelt alike are added.
+    postings: Postings
+    words: Words
+    titles: dict[str, int]
+
+
+class Keywords:
+    """Papers by word; safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._feed = Feed()
+        self._loaded: Loaded | None = None
+        self._lock = threading.RLock()
+
+    def scores(self, query: Mapping[str, float]) -> tuple[np.ndarray, np.ndarray]:
+        """(paper ids, BM25 scores) of all papers; ``query`` is {lexeme: weight}."""
+        with self._lock:
+            return self.current().postings.scores(query)
+
+    def idf(self, lexemes: Mapping[str, float]) -> dict[str, float]:
+        """{lexeme: how rare it is}."""
+        with self._lock:
+            postings = self.current().postings
+            return {lexeme: postings.idf(lexeme) for lexeme in lexemes}
+
+    def held(
+        self, query: Mapping[str, float], ids: Sequence[int]
+    ) -> tuple[dict[str, float], list[str], list[float]]:
+        """({lexeme: worth}, the lexemes that any paper holds, worth held by each of ``ids``)."""
+        with self._lock:
+            postings = self.current().postings
+            worth = {lexeme: weight * postings.idf(lexeme) for lexeme, weight in query.items()}
+            known = [lexeme for lexeme in query if postings.frequency(lexeme)]
+            return worth, known, postings.held(query, ids)
+
+    def current(self) -> Loaded:
+        """What is loaded, without asking for changes: for the later steps of one search."""
+        with self._lock:
+            return self._loaded or self.fresh()
+
+    def fresh(self) -> Loaded:
+        """What is loaded, brought up to what PostgreSQL holds."""
+        with self._lock:
+            if self._loaded is None:
+                self._feed.start()
+                self._loaded = _load()
+            else:
+                self._take(self._loaded, self._feed.changed())
+            return self._loaded
+
+    def _take(self, loaded: Loaded, changed: set[int]) -> None:
+        if not changed:
+            return
+        try:
+            documents, texts, titles = _read(f"{ROWS} WHERE id = ANY(%s)", [list(changed)])
+        except Exception:
+            self._loaded = None  # the changes are lost to the feed: read all the next time
+            raise
+        loaded.postings.replace(changed, documents)
+        loaded.words.learn(texts)
+        for title in [t for t, pk in loaded.titles.items() if pk in changed]:
+            del loaded.titles[title]
+        loaded.titles |= titles
+
+
+def _read(
+    sql: str, params: list[list[int]] | None = None
+) -> tuple[dict[int, Counts], list[str], dict[str, int]]:
+    """({paper id: counts}, texts, {plain title: paper id}) of the rows that ``sql`` gives."""
+    documents, texts, titles = {}, [], {}
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
+        for pk, title, summary, abstract, tsvector in cursor:
+            documents[pk] = parse(tsvector)
+            texts.append(f"{title}. {summary} {abstract}")
+            titles[plain_title(title)] = pk
+    return documents, texts, titles
+
+
+def _load() -> Loaded:
+    documents, texts, titles = _read(f"{ROWS} ORDER BY id")
+    words = Words()
+    words.learn(texts)
+    for model in (Risk, Mitigation):
+        rows = model._default_manager.values_list("name", "definition")
+        words.learn(f"{name}. {definition}" for name, definition in rows)
+    for name, aliases in Risk.objects.values_list("name", "aliases"):
+        _learn_aliases(words, name, aliases)
+    return Loaded(Postings(documents), words, titles)
+
+
+def _learn_aliases(words: Words, name: str, aliases: list[str]) -> None:
+    """An alias in capitals stands for the risk's name (or the alias that spells it out)."""
+    for alias in aliases:
+        if ACRONYM.fullmatch(alias):
+            words.name(alias, name)
+
+
+def plain_title(title: str) -> str:
+    """A title without case, punctuation and spaces, by which a whole one is recognised."""
+    return re.sub(r"[\W_]+", "", title.lower())
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of a text, roughly: a stop, a space, a capital."""
+    return [part for part in re.split(r"(?<=[.!?])\s+(?=[A-Z0-9\"'(])", text) if part]
+
+
+def passage(
+    text: str, wanted: Mapping[str, float], stem: Mapping[str, str]
+) -> list[tuple[str, bool]]:
+    """The sentence that holds the most of what was asked, as (piece, whether it matched).
+
+    ``wanted`` is {stem: worth}; a long sentence is cut around its first matched word.
     """
-    found = list(
-        holding(text, papers)
-        .annotate(rank=_rank())
-        .order_by("-rank", "pk")
-        .values_list("pk", "rank")[:limit]
-    )
-    if len(found) < FEW:
-        known = {pk for pk, _ in found}
-        found += [pair for pair in _spelt_alike(text, papers, limit) if pair[0] not in known]
-    return found
+    best: tuple[float, list[tuple[str, bool]]] = (0.0, [])
+    for sentence in sentences(text):
+        pieces, held = _marked(sentence, wanted, stem)
+        worth = sum(wanted[s] for s in held)
+        if worth > best[0]:
+            best = worth, pieces
+    return best[1]
 
 
-def holding(text: str, papers: QuerySet[Paper]) -> QuerySet[Paper]:
-    """The papers that hold at least one word of ``text``."""
-    return papers.annotate(query=OrQuery(text)).filter(search=F("query"))
+def _marked(
+    sentence: str, wanted: Mapping[str, float], stem: Mapping[str, str]
+) -> tuple[list[tuple[str, bool]], set[str]]:
+    held = set()
+    pieces: dict[int, tuple[str, bool]] = defaultdict(lambda: ("", False))
+    for number, piece in enumerate(re.split(r"(\w+)", sentence)):
+        found = stem.get(piece.lower(), "")
+        if found in wanted:
+            held.add(found)
+        pieces[number] = (piece, found in wanted)
+    return _joined(list(pieces.values())), held
 
 
-def _rank() -> Func:
-    return Func(
-        Value("{0.1, 0.3, 0.6, 1.0}", output_field=TextField()),
-        F("search"),
-        F("query"),
-        Value(NORMALISE_LENGTH),
-        template="ts_rank_cd(%(expressions)s)",
-        output_field=FloatField(),
-    )
+def _joined(pieces: list[tuple[str, bool]]) -> list[tuple[str, bool]]:
+    """Neighbouring pieces of one kind as one."""
+    joined: list[tuple[str, bool]] = []
+    for piece, matched in pieces:
+        if joined and joined[-1][1] == matched:
+            joined[-1] = (joined[-1][0] + piece, matched)
+        elif piece:
+            joined.append((piece, matched))
+    return joined
 
 
-def _spelt_alike(text: str, papers: QuerySet[Paper], limit: int) -> list[tuple[int, float]]:
-    return list(
-        papers.annotate(alike=TrigramWordSimilarity(text.upper(), Upper("title")))
-        .filter(alike__gte=TYPO_SIMILARITY)
-        .order_by("-alike", "pk")
-        .values_list("pk", "alike")[:limit]
-    )
-
-
-def headlines(text: str, papers: QuerySet[Paper]) -> dict[int, str]:
-    """{paper id: the sentence part that matched}, matched words between \\x02 and \\x03."""
-    return dict(
-        papers.annotate(
-            why=SearchHeadline(
-                Coalesce(NullIf("abstract", Value("")), "summary"),
-                OrQuery(text),
-                config="english",
-                start_sel="\x02",
-                stop_sel="\x03",
-                max_words=28,
-                min_words=12,
-            )
-        ).values_list("pk", "why")
-    )
+KEYWORDS = Keywords()

@@ -122,20 +122,26 @@ def read_shipped() -> dict[str, np.ndarray]:
     return dict(zip(manifest["text_digests"], vectors, strict=True))
 
 
-def write_shipped() -> int:
-    """Write every current vector to the fixtures; return how many."""
+def write_shipped(terms: tuple[list[str], np.ndarray]) -> int:
+    """Write every current vector to the fixtures, and those of ``terms``; return how many.
+
+    ``terms`` is (texts, their vectors of shape (len(texts), dimension)).
+    """
     rows = list(
         Embedding.objects.filter(model=embedder().name)
         .order_by("paper__key")
         .values_list("text_digest", "vector")
     )
+    digests, vectors = [digest for digest, _ in rows], decode([bytes(v) for _, v in rows])
+    texts, of_terms = terms
+    digests += [text_digest(text) for text in texts]
     FIXTURE.mkdir(exist_ok=True)
-    np.save(FIXTURE / "vectors.npy", decode([bytes(v) for _, v in rows]).astype(STORED))
+    np.save(FIXTURE / "vectors.npy", np.concatenate([vectors, of_terms]).astype(STORED))
     manifest = {
         "model": embedder().name,
         "dimension": embedder().dimension,
-        "rows": len(rows),
-        "text_digests": [digest for digest, _ in rows],
+        "rows": len(digests),
+        "text_digests": digests,
     }
     (FIXTURE / "manifest.json").write_text(json.dumps(manifest, indent=0) + "\n")
-    return len(rows)
+    return len(digests)

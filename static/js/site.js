@@ -15,3 +15,10 @@ document.addEventListener("keydown", (event) => {
     else if (at === 0) { event.preventDefault(); document.querySelector("[data-search] input[type=search]").focus(); }
   }
 });
+
+// The count is announced from one place that stays, since results are replaced as a whole.
+document.addEventListener("htmx:afterSettle", () => {
+  const count = document.querySelector("[data-announce]");
+  const announcer = document.getElementById("announce");
+  if (count && announcer) announcer.textContent = count.textContent.replace(/Narrow down/, "").trim();
+});

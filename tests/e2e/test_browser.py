@@ -104,9 +104,10 @@ def test_typing_brings_results_and_a_shareable_address(browser: Any, site: str) 
     page.locator("main input[type=search]").fill("watermark")
     page.wait_for_url("**q=watermark**")
     page.wait_for_selector("#results mark, #results h3")
-    shown = page.inner_text("#results [role=status]")
+    shown = page.inner_text("[data-announce]")
     again = visit(browser, page.url)
-    assert again.inner_text("#results [role=status]") == shown
+    assert again.inner_text("[data-announce]") == shown
+    assert page.inner_text("#announce").split(" paper")[0] in shown
     page.keyboard.press("ArrowDown")
     assert "atermark" in page.evaluate("document.activeElement.textContent")
     assert not page.troubles
@@ -114,12 +115,12 @@ def test_typing_brings_results_and_a_shareable_address(browser: Any, site: str) 
 
 def test_facets_narrow_and_widen_without_javascript(browser: Any, site: str) -> None:
     page = visit(browser, f"{site}/search/", java_script_enabled=False)
-    before = page.inner_text("#results [role=status]")
+    before = page.inner_text("[data-announce]")
     page.click(".facet a >> text=benchmark")
     assert "kind=benchmark" in page.url
-    assert page.inner_text("#results [role=status]") != before
+    assert page.inner_text("[data-announce]") != before
     page.click(".facet a[aria-current]")
-    assert page.inner_text("#results [role=status]") == before
+    assert page.inner_text("[data-announce]") == before
 
 
 @pytest.mark.usefixtures("forget_runs")

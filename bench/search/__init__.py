@@ -1,0 +1,1 @@
+"""The search test collection, the systems that are compared on it, and their scores."""

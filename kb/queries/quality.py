@@ -1,0 +1,61 @@
+"""What search scored on the test collection: read from the file that the bench stores."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from django.conf import settings
+
+RESULTS = settings.BASE_DIR / "bench/search/results.json"
+SHOWN = ("nDCG@10", "recall@20", "MRR", "known-item success@3")
+
+
+@dataclass(frozen=True)
+class System:
+    """One system's figures, in the order of ``SHOWN``; each has value, low and high."""
+
+    name: str
+    figures: list[dict[str, float]]
+    against: dict[str, float] | None
+
+
+@dataclass(frozen=True)
+class World:
+    """What the papers' texts were, and how every system did on the test half."""
+
+    texts: str
+    systems: list[System]
+    kinds: dict[str, dict[str, float]]
+    answerability: dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Quality:
+    """The stored measurement."""
+
+    facts: dict[str, Any]
+    measures: tuple[str, ...]
+    worlds: list[World]
+
+
+@lru_cache(maxsize=1)
+def measured() -> Quality | None:
+    """The stored measurement, or None where there is none."""
+    if not RESULTS.exists():
+        return None
+    stored = json.loads(RESULTS.read_text(encoding="utf-8"))
+    worlds = [_world(texts, found) for texts, found in stored["worlds"].items()]
+    return Quality({k: v for k, v in stored.items() if k != "worlds"}, SHOWN, worlds)
+
+
+def _world(texts: str, found: dict[str, Any]) -> World:
+    test = found["test"]
+    systems = [
+        System(name, [figures[m] for m in SHOWN], test["fused against"].get(name))
+        for name, figures in test["systems"].items()
+    ]
+    kinds = test["systems"]["fused"]["nDCG@10 by kind"]
+    return World(texts, systems, kinds, found["answerability"])

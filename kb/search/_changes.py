@@ -1,0 +1,58 @@
+"""What changed since this process last looked, exactly, by the database's own transactions.
+
+Triggers note for each paper the transaction that last touched its text or its vector. A
+reader keeps the oldest transaction that was still open when it read; whatever was touched
+by that one or a later one may have become visible since. No clock is involved, so a slow
+transaction that commits late is not missed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from django.db import connection
+
+# Rows restored from another server may name transactions that this one has not reached.
+QUERY = """
+SELECT pg_snapshot_xmin(s)::text::bigint,
+       pg_current_xact_id_if_assigned()::text::bigint,
+       ARRAY(SELECT paper_id || ':' || xact FROM kb_searchchange
+             WHERE xact >= %s AND (xact < pg_snapshot_xmax(s)::text::bigint
+                                   OR xact = pg_current_xact_id_if_assigned()::text::bigint))
+FROM pg_current_snapshot() AS s
+"""
+ALL = 2**62
+
+
+@dataclass
+class Feed:
+    """The changes of papers, as one reader sees them."""
+
+    horizon: int | None = None
+    known: dict[int, int] = field(default_factory=dict)
+    unsettled: set[int] = field(default_factory=set)
+
+    def start(self) -> None:
+        """Remember now as the time of reading everything."""
+        self.horizon, _, _ = self._read(ALL)
+        self.known, self.unsettled = {}, set()
+
+    def changed(self) -> set[int]:
+        """Ids of the papers to read again (or to drop, where they are gone).
+
+        What this process's own open transaction changed is read again each time, because
+        it may be rolled back.
+        """
+        assert self.horizon is not None
+        self.horizon, own, found = self._read(self.horizon)
+        again = {pk for pk, xact in found.items() if self.known.get(pk) != xact or xact == own}
+        again |= self.unsettled
+        self.known = found
+        self.unsettled = {pk for pk, xact in found.items() if xact == own}
+        return again
+
+    def _read(self, since: int) -> tuple[int, int | None, dict[int, int]]:
+        with connection.cursor() as cursor:
+            cursor.execute(QUERY, [since])
+            horizon, own, pairs = cursor.fetchone()
+        return horizon, own, dict(tuple(map(int, pair.split(":"))) for pair in pairs)  # type: ignore[misc]

@@ -1,0 +1,166 @@
+"""Risks and mitigations, found by their names and by what they mean.
+
+There are a few hundred, so they are held in memory and compared one by one; each search asks
+PostgreSQL for a digest of them all and reads them again when it has changed.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from django.db import connection
+
+from taxonomy.models import Mitigation, Risk, Status
+
+from ._embedder import embedder
+from ._vectors import read_shipped, text_digest
+from ._words import tokens, trigrams
+
+DIGEST = """
+SELECT md5(COALESCE(string_agg(t, '' ORDER BY t), '')) FROM (
+    SELECT 'r' || slug || name || definition || aliases::text FROM taxonomy_risk
+    WHERE status = %s
+    UNION ALL
+    SELECT 'm' || slug || name || definition FROM taxonomy_mitigation WHERE status = %s
+) AS terms(t)
+"""
+# A name is meant where so much of it, or of the query, is spelt in the other.
+SPELT = 0.75
+SHORTEST = 3
+# The topics of a query are so many risks nearest to it.
+CLOSEST = 7
+
+
+@dataclass(frozen=True)
+class Term:
+    """A risk or a mitigation: what a search shows of it, and what it is found by."""
+
+    kind: str
+    slug: str
+    name: str
+    url: str
+    names: tuple[frozenset[str], ...]
+    text: str
+
+    def spelt(self, asked: frozenset[str]) -> float:
+        """The share of trigrams that the query and one of the names have in common."""
+        shares = (len(asked & name) / min(len(asked), len(name)) for name in self.names if name)
+        return max(shares, default=0.0) if asked else 0.0
+
+
+class Terms:
+    """Terms by name and by vector; safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._digest = ""
+        self._terms: list[Term] = []
+        self._vectors: np.ndarray | None = None
+        self._lock = threading.Lock()
+
+    def find(self, text: str, vector: np.ndarray | None) -> tuple[list[Term], np.ndarray]:
+        """(all terms, the score of each).
+
+        A score above 1 says that the name is spelt in the query (or the query in the name);
+        below, it is the cosine of ``vector`` to the term, or 0 without a vector. With a vector
+        the ranking has just asked for changes.
+        """
+        with self._lock:
+            if vector is None or not self._digest:
+                self._refresh()
+            terms = self._terms
+            meant = self._cosines(vector)
+        asked = spelling(text) if len(text) >= SHORTEST else frozenset()
+        names = np.array([term.spelt(asked) for term in terms])
+        return terms, np.where(names >= SPELT, 1 + names, meant)
+
+    def closest(self, vector: np.ndarray) -> tuple[dict[str, float], float]:
+        """({slug: closeness} of the risks nearest to ``vector``, the best one's cosine).
+
+        Closeness is 1 for the nearest risk and falls to 0 at the first that is left out.
+        """
+        with self._lock:
+            self._refresh()
+            cosines = self._cosines(vector)
+            terms = self._terms
+        risks = [
+            (float(c), t.slug) for c, t in zip(cosines, terms, strict=True) if t.kind == "risk"
+        ]
+        nearest = sorted(risks, reverse=True)[: CLOSEST + 1]
+        if not nearest:
+            return {}, 0.0
+        best, least = nearest[0][0], nearest[-1][0]
+        return {slug: (c - least) / max(best - least, 1e-6) for c, slug in nearest[:CLOSEST]}, best
+
+    def texts(self) -> list[str]:
+        """The text that is embedded of each term."""
+        with self._lock:
+            self._refresh()
+            return [term.text for term in self._terms]
+
+    def vectors(self) -> np.ndarray:
+        """The vector of each term, in the order of ``texts``."""
+        with self._lock:
+            self._refresh()
+            self._embed()
+            assert self._vectors is not None
+            return self._vectors
+
+    def _cosines(self, vector: np.ndarray | None) -> np.ndarray:
+        if vector is None or not self._terms:
+            return np.zeros(len(self._terms))
+        self._embed()
+        return np.asarray(self._vectors @ vector)
+
+    def _refresh(self) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(DIGEST, [Status.ACTIVE, Status.ACTIVE])
+            (digest,) = cursor.fetchone()
+        if digest != self._digest:
+            self._terms, self._vectors = [*_read(Risk), *_read(Mitigation)], None
+            self._digest = digest
+
+    def _embed(self) -> None:
+        """Vectors of all terms: the shipped ones, and new ones for texts that changed."""
+        if self._vectors is not None:
+            return
+        known = read_shipped()
+        texts = {text_digest(term.text): term.text for term in self._terms}
+        missing = {digest: text for digest, text in texts.items() if digest not in known}
+        if missing:
+            new = embedder().encode(list(missing.values()))
+            known = known | dict(zip(missing, new, strict=True))
+        self._vectors = np.stack([known[text_digest(term.text)] for term in self._terms])
+
+
+def spelling(text: str) -> frozenset[str]:
+    """The trigrams of the words of a text."""
+    return frozenset(gram for word in tokens(text[:200]) for gram in trigrams(word))
+
+
+def best(terms: Sequence[Term], scores: np.ndarray, kind: str, least: float, n: int) -> list[Term]:
+    """The ``n`` best terms of a kind that score at least ``least``."""
+    order = np.argsort(-scores, kind="stable")
+    found = (terms[i] for i in order.tolist() if terms[i].kind == kind and scores[i] >= least)
+    return [term for term, _ in zip(found, range(n), strict=False)]
+
+
+def _read(model: Any) -> Iterable[Term]:
+    kind = model._meta.model_name
+    for row in model._default_manager.filter(status=Status.ACTIVE).order_by("slug"):
+        aliases = list(getattr(row, "aliases", []))
+        also = f" ({', '.join(aliases)})" if aliases else ""
+        yield Term(
+            kind,
+            row.slug,
+            row.name,
+            row.get_absolute_url(),
+            tuple(spelling(name) for name in [row.name, *aliases]),
+            f"{row.name}{also}\n{row.definition}",
+        )
+
+
+TERMS = Terms()
