@@ -120,14 +120,15 @@ def main() -> None:
 
 def store() -> None:
     """Fit the models on the evidence that was gathered, and write and print them."""
+    fitted = {name: fit(features) for name, features in models().items()}
     calibration = {
         "made by": "python -m bench.search.calibrate",
         "queries digest": collection.digest(collection.QUERIES),
         "seed": SEED,
-        "models": {name: fit(features) for name, features in models().items()},
+        "models": fitted,
     }
     CALIBRATION.write_text(json.dumps(calibration, indent=1) + "\n")
-    for name, model in calibration["models"].items():
+    for name, model in fitted.items():
         print(name, json.dumps(model["cross-validated"]))
 
 

@@ -37,7 +37,7 @@ def halves() -> dict[str, str]:
 
     Whatever is tuned or chosen looks at the development half alone; the test half is reported.
     """
-    found = {}
+    found: dict[str, str] = {}
     kinds: dict[str, list[str]] = {}
     for query in queries():
         kinds.setdefault(query.kind, []).append(query.id)

@@ -85,7 +85,7 @@ def _pgvector() -> System:
     return find
 
 
-def _keys(sql: str, params: list[object]) -> list[str]:
+def _keys(sql: str, params: list[str | int]) -> list[str]:
     with connection.cursor() as cursor:
         cursor.execute(sql, params)
         return [key for (key,) in cursor.fetchall()]
