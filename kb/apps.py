@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class KbConfig(AppConfig):
@@ -8,5 +9,10 @@ class KbConfig(AppConfig):
     verbose_name = "Knowledge base"
 
     def ready(self) -> None:
-        """Register the system checks."""
-        from . import checks  # noqa: F401
+        """Register checks, roles, and what curation may change here."""
+        from . import checks, curation  # noqa: F401
+        from .accounts import roles, tokens
+
+        curation.register_kinds()
+        post_migrate.connect(roles.sync_roles, sender=self, dispatch_uid="kb.roles")
+        tokens.schema_extension()

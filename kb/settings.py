@@ -11,6 +11,8 @@
 | KB_EMBEDDING_MODEL | packaged MiniLM | a sentence-transformers name or folder |
 | KB_HARVEST | on | fetch missing abstracts from arXiv in the background |
 | KB_RUNS | open | who may start a run: ``open`` or ``signed-in`` |
+| KB_MAIL | console | ``smtp`` sends password resets by mail: EMAIL_HOST, EMAIL_PORT, |
+| | | EMAIL_USER, EMAIL_PASSWORD, EMAIL_TLS, EMAIL_FROM |
 | SAFESTACK_VAR | ``var`` | everything that can be made again |
 """
 
@@ -100,6 +102,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "kb.accounts.middleware.MustChangePassword",
     "pghistory.middleware.HistoryMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
 ]
@@ -139,6 +142,7 @@ STORAGES = {
 }
 WHITENOISE_MANIFEST_STRICT = False
 
+AUTHENTICATION_BACKENDS = ["kb.accounts.throttle.ThrottledBackend"]
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "home"
@@ -152,10 +156,21 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 
+EMAIL_BACKEND = f"django.core.mail.backends.{os.environ.get('KB_MAIL', 'console')}.EmailBackend"
+EMAIL_HOST = os.environ.get("EMAIL_HOST", "localhost")
+EMAIL_PORT = int(os.environ.get("EMAIL_PORT", "25"))
+EMAIL_HOST_USER = os.environ.get("EMAIL_USER", "")
+EMAIL_HOST_PASSWORD = os.environ.get("EMAIL_PASSWORD", "")
+EMAIL_USE_TLS = flag("EMAIL_TLS")
+DEFAULT_FROM_EMAIL = os.environ.get("EMAIL_FROM", "safestack@localhost")
+
 REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.AllowAny"],
-    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "kb.accounts.tokens.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "EXCEPTION_HANDLER": "kb.problems.handler",

@@ -10,7 +10,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.test import Client
 
-from kb.models import Paper
+from kb.models import Account, Paper
 from taxonomy import history
 from taxonomy.models import Category
 
@@ -22,6 +22,9 @@ def curator(client: Client) -> Client:
     out = StringIO()
     call_command("make_curator", "ada", stdout=out)
     password = out.getvalue().split("password: ")[1].split()[0]
+    assert client.login(username="ada", password=password)
+    Account.objects.update(must_change_password=False)
+    client.session.flush()
     assert client.login(username="ada", password=password)
     return client
 

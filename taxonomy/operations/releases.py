@@ -1,4 +1,4 @@
-"""Every write to the taxonomy: keyword-only, atomic, and naming its actor."""
+"""Releases: the taxonomy frozen under a number, with a digest and a manifest."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.db.models import Max
 
-from .models import Category, Mapping, Mitigation, Release, Risk, RiskMitigation, Stage
+from taxonomy.models import Category, Mapping, Mitigation, Release, Risk, RiskMitigation, Stage
 
 
 @transaction.atomic
