@@ -5,7 +5,18 @@ from django.contrib.auth import views as auth
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from .views import accounts, health, lifecycle, mitigations, papers
+from .views import (
+    accounts,
+    changesets,
+    edits,
+    health,
+    history,
+    lifecycle,
+    mitigations,
+    papers,
+    releases,
+    structure,
+)
 
 urlpatterns = [
     path("", lifecycle.home, name="home"),
@@ -36,6 +47,32 @@ urlpatterns = [
         name="password_reset_confirm",
     ),
     path("accounts/logout/", auth.LogoutView.as_view(), name="logout"),
+    path("curate/bulk/", structure.bulk, name="bulk"),
+    path("curate/new/<slug:kind>/", edits.create, name="create"),
+    path("curate/edit/<slug:kind>/<path:key>/", edits.edit, name="edit"),
+    path("curate/draft/<slug:kind>/<path:key>/", edits.autosave, name="autosave"),
+    path("curate/restore-state/<slug:kind>/<path:key>/", history.restore, name="restore-state"),
+    path("curate/<slug:op>/<slug:kind>/<path:key>/", structure.act, name="act"),
+    path("changesets/", changesets.listing, name="changesets"),
+    path("changesets/new/", changesets.begin, name="begin-changeset"),
+    path("changesets/<int:pk>/", changesets.one, name="changeset"),
+    path("changesets/<int:pk>/describe/", changesets.describe, name="describe-changeset"),
+    path("changesets/<int:pk>/revert/", changesets.revert, name="revert-changeset"),
+    path("changesets/<int:pk>/<slug:name>/", changesets.verb, name="changeset-verb"),
+    path(
+        "changesets/<int:pk>/items/<int:position>/<slug:name>/",
+        changesets.item,
+        name="changeset-item",
+    ),
+    path("history/<slug:kind>/<path:key>/", history.one, name="history"),
+    path("changes/", history.log, name="changes"),
+    path("changes/feed/", history.LogFeed(), name="changes-feed"),
+    path("releases/", releases.listing, name="releases"),
+    path("releases/new/", releases.make, name="make-release"),
+    path("releases/<int:number>/", releases.one, name="release"),
+    path("releases/<int:number>/download/", releases.download, name="release-download"),
+    path("releases/<int:number>/manifest.json", releases.manifest, name="release-manifest"),
+    path("releases/<int:old>/to/<int:new>/", releases.diff, name="release-diff"),
     path("admin/login/", RedirectView.as_view(pattern_name="login", query_string=True)),
     path("admin/", admin.site.urls),
     path("healthz", health.healthz, name="healthz"),

@@ -18,7 +18,7 @@ from .errors import (
     Stuck,
     WrongState,
 )
-from .releases import publish_release, snapshot
+from .releases import freeze, publish_release, snapshot
 from .writer import Change
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
     "RevertConflict",
     "Stuck",
     "WrongState",
+    "freeze",
     "perform",
     "publish_release",
     "snapshot",

@@ -91,7 +91,7 @@ def perform(
 
     Raises NotAllowed, Missing, Invalid, Conflict. A dry run writes nothing.
     """
-    require(by, "edit_live")
+    require(by, "propose" if dry_run else "edit_live")
     with writing(by=by, reason=note) as writer:
         before = counts.everywhere() if dry_run else {}
         changeset = _direct(action, by, note, title)

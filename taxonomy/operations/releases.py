@@ -1,16 +1,44 @@
-"""Releases: the taxonomy frozen under a number, with a digest and a manifest."""
+"""Releases: everything frozen under a number, with its digest."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import connection, transaction
-from django.db.models import Max
+from django.db.models import F, Max, QuerySet
 
-from taxonomy.models import Category, Mapping, Mitigation, Release, Risk, RiskMitigation, Stage
+from taxonomy.models import (
+    Category,
+    Direction,
+    Mapping,
+    Mitigation,
+    Release,
+    Risk,
+    RiskMitigation,
+    Stage,
+)
+
+from .actions import require
+from .errors import Invalid
+
+Rows = list[dict[str, Any]]
+# What a snapshot holds, part by part; the reading room adds its own.
+PARTS: dict[str, Callable[[], Rows]] = {}
+
+
+def freeze(*, by: Any, note: str) -> Release:
+    """Make a release on somebody's word; raises NotAllowed, Invalid where nothing changed."""
+    require(by, "release")
+    if not note.strip():
+        raise Invalid({"note": "Say what is new in this release."})
+    made = publish_release(by=by, note=note.strip())
+    if made is None:
+        raise Invalid({"note": "Nothing has changed since the latest release."})
+    return made
 
 
 @transaction.atomic
@@ -19,11 +47,10 @@ def publish_release(*, by: User | None, note: str) -> Release | None:
 
     The digest is the sha256 of the snapshot as canonical JSON (sorted keys, no spaces).
     """
-    with connection.cursor() as cursor:  # two releases at once would take one number
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('taxonomy_release'))")
+    with connection.cursor() as cursor:  # nothing is edited while it is read
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('taxonomy.curation'))")
     content = snapshot()
-    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    mark = hashlib.sha256(canonical.encode()).hexdigest()
+    mark = hashlib.sha256(canonical(content)).hexdigest()
     latest = Release.objects.first()
     if latest and latest.digest == mark:
         return None
@@ -33,25 +60,81 @@ def publish_release(*, by: User | None, note: str) -> Release | None:
     )
 
 
-def snapshot() -> dict[str, Any]:
-    """The whole taxonomy as plain rows, each kind in a fixed order."""
-    stages = ("slug", "name", "position", "summary")
-    categories = ("slug", "name", "number", "parent__slug", "stage__slug", "origin", "summary")
-    risks = ("slug", "name", "definition", "category__slug", "aliases", "status")
-    mitigations = ("slug", "name", "definition", "cost", "status")
-    answers = ("risk__slug", "mitigation__slug", "claim", "claim_source", "grade")
-    mappings = ("risk__slug", "entry__framework__slug", "entry__ident", "relation")
-    return {
-        "stages": list(Stage.objects.order_by("slug").values(*stages)),
-        "categories": list(Category.objects.order_by("slug").values(*categories)),
-        "risks": _with_stages(Risk, risks),
-        "mitigations": _with_stages(Mitigation, mitigations),
-        "answers": list(RiskMitigation.objects.order_by(*answers[:2]).values(*answers)),
-        "mappings": list(Mapping.objects.order_by(*mappings).values(*mappings)),
-    }
+def canonical(content: Any) -> bytes:
+    """JSON in the one form that is hashed."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return text.encode()
 
 
-def _with_stages(model: type[Risk] | type[Mitigation], fields: tuple[str, ...]) -> list[Any]:
-    found = model.objects.order_by("slug").prefetch_related("stages")
-    stages = {row.slug: sorted(stage.slug for stage in row.stages.all()) for row in found}
-    return [{**row, "stages": stages[row["slug"]]} for row in found.values(*fields)]
+def snapshot() -> dict[str, Rows]:
+    """Everything as plain rows, each part in a fixed order."""
+    return {name: rows() for name, rows in PARTS.items()}
+
+
+def plain(found: QuerySet[Any], *fields: str, **named: str) -> Rows:
+    """Rows of some fields; ``named`` gives fields of other tables a short name."""
+    other = {name: F(path) for name, path in named.items()}
+    clashing = {f"_{name}": value for name, value in other.items()}
+    rows = found.values(*fields, **clashing)
+    return [{k.removeprefix("_"): v for k, v in row.items()} for row in rows]
+
+
+def _with_many(model: Any, many: str, rows: Rows) -> Rows:
+    names: dict[str, list[str]] = {row["slug"]: [] for row in rows}
+    for slug, other in model.objects.order_by().values_list("slug", f"{many}__slug"):
+        if other:
+            names[slug].append(other)
+    return [{**row, many: sorted(names[row["slug"]])} for row in rows]
+
+
+def _categories() -> Rows:
+    fields = ("slug", "name", "number", "origin", "summary", "position", "status")
+    found = Category.objects.order_by("slug")
+    return plain(found, *fields, parent="parent__slug", stage="stage__slug")
+
+
+def _risks() -> Rows:
+    fields = ("slug", "name", "definition", "aliases", "attacker_needs", "harm", "status")
+    found = Risk.objects.order_by("slug")
+    rows = plain(found, *fields, category="category__slug", merged_into="merged_into__slug")
+    return _with_many(Risk, "stages", rows)
+
+
+def _mitigations() -> Rows:
+    found = Mitigation.objects.order_by("slug")
+    rows = plain(found, "slug", "name", "definition", "cost", "status")
+    return _with_many(Mitigation, "stages", rows)
+
+
+def _answers() -> Rows:
+    fields = ("claim", "claim_value", "claim_unit", "claim_source", "grade")
+    found = RiskMitigation.objects.order_by("risk__slug", "mitigation__slug")
+    return plain(found, *fields, risk="risk__slug", mitigation="mitigation__slug")
+
+
+def _mappings() -> Rows:
+    place = ("risk__slug", "entry__framework__slug", "entry__ident")
+    names = dict(zip(("risk", "framework", "entry"), place, strict=True))
+    found = Mapping.objects.order_by(*place)
+    return plain(found, "relation", "note", "framework_version", **names)
+
+
+def _directions() -> Rows:
+    fields = ("slug", "name", "summary", "open_questions", "position")
+    rows = plain(Direction.objects.order_by("slug"), *fields, category="category__slug")
+    return _with_many(Direction, "risks", rows)
+
+
+def _stages() -> Rows:
+    return plain(Stage.objects.order_by("slug"), "slug", "name", "position", "summary")
+
+
+PARTS |= {
+    "stages": _stages,
+    "categories": _categories,
+    "risks": _risks,
+    "mitigations": _mitigations,
+    "answers": _answers,
+    "mappings": _mappings,
+    "directions": _directions,
+}

@@ -41,7 +41,7 @@ def revert(
     ``choices`` decides conflicts by their names. Raises RevertConflict where one is
     undecided, NotAllowed, WrongState.
     """
-    require(by, "edit_live")
+    require(by, "propose" if dry_run else "edit_live")
     with writing(by=by, reason=note) as writer:
         changeset = ChangeSet.objects.select_for_update(of=("self",)).get(pk=changeset.pk)
         if changeset.state != ChangeSet.State.PUBLISHED:

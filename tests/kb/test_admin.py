@@ -31,7 +31,17 @@ def curator(client: Client) -> Client:
 
 def test_an_edit_is_stored_versioned_and_remembered(curator: Client) -> None:
     node = Category.objects.get(slug="truthfulness")
-    fields = ("name", "slug", "stage_id", "origin", "position", "number", "summary", "parent_id")
+    fields = (
+        "name",
+        "slug",
+        "stage_id",
+        "origin",
+        "position",
+        "number",
+        "summary",
+        "parent_id",
+        "status",
+    )
     form = {name.removesuffix("_id"): getattr(node, name) for name in fields}
     form["summary"] = "Whether what is said is so."
     response = curator.post(f"/admin/taxonomy/category/{node.pk}/change/", form)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from kb.models import Paper, Placement
 from taxonomy.kinds import Kind, register
-
-from .models import Paper, Placement
+from taxonomy.operations.releases import PARTS, Rows, plain
 
 
 def _embed(rows: list[int]) -> None:
@@ -17,8 +17,15 @@ def _embed(rows: list[int]) -> None:
         pass  # search by meaning is off, and says so; the vectors follow when it is back
 
 
+def _placements() -> Rows:
+    found = Placement.objects.order_by("paper__key", "risk__slug", "category__slug")
+    place = {"paper": "paper__key", "risk": "risk__slug", "category": "category__slug"}
+    return plain(found, "kind", "origin", **place)
+
+
 def register_kinds() -> None:
     """Called once the models are there."""
+    PARTS["placements"] = _placements
     register(
         Kind(
             "placement",
