@@ -36,7 +36,7 @@ def words(before: str, after: str) -> list[Piece]:
     """The two texts woven together, word by word (Ratcliff and Obershelp, by difflib)."""
     old, new = TOKENS.findall(before[:MOST]), TOKENS.findall(after[:MOST])
     pieces = []
-    for how, a, b, c, d in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+    for how, a, b, c, d in SequenceMatcher(str.isspace, old, new, autojunk=False).get_opcodes():
         if how == "equal":
             pieces.append(Piece("same", "".join(old[a:b])))
             continue

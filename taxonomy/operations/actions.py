@@ -15,6 +15,7 @@ from taxonomy.models import ChangeItem, ChangeSet
 
 from . import counts
 from .errors import Clash, Conflict, Invalid, NotAllowed
+from .sound import settle
 from .values import decode, encode, find, kind_of
 from .writer import Change, Writer, again_after_collision, follow, writing
 
@@ -80,6 +81,7 @@ def apply(writer: Writer, action: Action) -> list[Change]:
         raise Invalid({"fields": "Take the NUL character out."})
     mark = len(writer.changes)
     HANDLERS[action.op](writer, action)
+    settle(writer, writer.since(mark))
     return writer.since(mark)
 
 

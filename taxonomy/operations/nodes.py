@@ -9,6 +9,7 @@ from taxonomy.models import Category, Mapping, Risk, Status
 
 from .actions import Action, handles, target, values
 from .errors import Invalid
+from .sound import refuse_full
 from .values import decode, find, kind_of
 from .writer import Writer
 
@@ -99,16 +100,8 @@ def retire(writer: Writer, action: Action) -> None:
     if row.status == Status.RETIRED:
         raise Invalid({"op": f"{row} is retired already."})
     if isinstance(row, Category):
-        _refuse_full(row)
+        refuse_full(row)
     writer.update(kind, row, {"status": Status.RETIRED.value})
-
-
-def _refuse_full(row: Category) -> None:
-    inside = [str(node) for node in row.children.filter(status=Status.ACTIVE)]
-    inside += [str(risk) for risk in row.risks.filter(status=Status.ACTIVE)]
-    if inside:
-        names = ", ".join(inside[:5]) + (f" and {len(inside) - 5} more" if inside[5:] else "")
-        raise Invalid({"op": f"Move what is under {row} first: {names}."})
 
 
 @handles("restore")

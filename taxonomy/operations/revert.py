@@ -20,6 +20,7 @@ from taxonomy.models import ChangeItem, ChangeSet, Risk, Status
 from . import counts
 from .actions import Action, Result, handles, require
 from .errors import Invalid, Missing, RevertConflict, Stuck, WrongState
+from .sound import settle
 from .values import decode, encode, find, kind_of
 from .writer import Change, Writer, again_after_collision, follow, writing
 
@@ -48,7 +49,7 @@ def revert(
             raise WrongState("Only what has been published can be reverted.")
         items = _undoable(changeset, item)
         before = counts.everywhere() if dry_run else {}
-        changes = [c for one in items for c in _undo(writer, one, choices or {})]
+        changes = _undone(writer, items, choices or {})
         if dry_run:
             found = counts.compare(before, counts.everywhere(), changes)
             transaction.set_rollback(True)
@@ -56,6 +57,20 @@ def revert(
         made = _record(changeset, items, changes, by, note)
         follow(changes)
     return Result(changes, made)
+
+
+def _undone(writer: Writer, items: list[ChangeItem], choices: dict[str, str]) -> list[Change]:
+    """Undo items, last first; raises RevertConflict with every conflict of all of them."""
+    stuck: list[Stuck] = []
+    for one in items:
+        try:
+            _undo(writer, one, choices)
+        except RevertConflict as error:
+            stuck += error.stuck
+    if stuck:
+        raise RevertConflict(stuck)
+    settle(writer, list(writer.changes))
+    return writer.changes
 
 
 def _undoable(changeset: ChangeSet, item: ChangeItem | None) -> list[ChangeItem]:
