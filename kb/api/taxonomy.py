@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from kb.queries import lifecycle, mitigations
-from taxonomy.models import Category
+from taxonomy.models import Category, Status
 
 from . import serializers
 from .base import Listing, One, only_known
@@ -67,7 +67,7 @@ class Categories(ReleasedListing):
     """The survey's outline and our additions, in reading order."""
 
     kind = "category"
-    queryset = Category.objects.select_related("stage", "parent")
+    queryset = Category.objects.select_related("stage", "parent").filter(status=Status.ACTIVE)
     serializer_class = serializers.CategoryRow
     order = ("position", "pk")
 

@@ -163,7 +163,9 @@ def category_page(slug: str) -> dict[str, Any] | None:
     return {
         "category": node,
         "above": list(node.ancestors()),
-        "children": [child for child in below if child.parent_id == node.pk],
+        "children": [
+            child for child in below if child.parent_id == node.pk and child.status == Status.ACTIVE
+        ],
         "risks": list(risks().filter(category__in=below)),
         "directions": list(Direction.objects.filter(category__in=below)),
         "papers": list(found.order_by("status", "-year", "key")[:TOP_PAPERS]),
