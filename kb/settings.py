@@ -174,6 +174,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "EXCEPTION_HANDLER": "kb.problems.handler",
+    "DEFAULT_METADATA_CLASS": None,  # the description at /api/v1/schema/ says it all
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
 
@@ -190,6 +191,7 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     "ENUM_NAME_OVERRIDES": {
         "HeadingOriginEnum": "taxonomy.models.lifecycle.Origin",
+        "NodeStatusEnum": "taxonomy.models.lifecycle.Status",
         "ProvenanceEnum": "kb.models.Provenance",
         "RunStatusEnum": "evals.models.Run.Status",
     },

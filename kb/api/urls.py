@@ -3,6 +3,7 @@
 from csp.constants import SELF, UNSAFE_INLINE
 from csp.decorators import csp_update
 from django.urls import path, re_path
+from django.views.decorators.csrf import csrf_exempt
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from kb import problems
@@ -93,5 +94,5 @@ urlpatterns = [
     path("changes/", changes.Changes.as_view(), name="changes"),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("docs/", docs, name="docs"),
-    re_path(r"^.*$", problems.not_found),
+    re_path(r"(?s)^.*$", csrf_exempt(problems.not_found)),
 ]
