@@ -94,5 +94,5 @@ urlpatterns = [
     path("changes/", changes.Changes.as_view(), name="changes"),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("docs/", docs, name="docs"),
-    re_path(r"(?s)^.*$", csrf_exempt(problems.not_found)),
+    re_path(r"^", csrf_exempt(problems.not_found)),
 ]
