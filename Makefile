@@ -63,8 +63,8 @@ pytest: $(VENV)/ready-dev
 openapi: $(VENV)/ready-dev ## write docs/openapi.yaml anew
 	@$(PY) manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
 
-curator: $(VENV)/ready ## make curator NAME=ada: an account for the admin, with a one-time password
-	@$(PY) manage.py make_curator "$(NAME)"
+curator: $(VENV)/ready ## make curator NAME=ada [ROLE=reviewer]: an account with a one-time password
+	@$(PY) manage.py make_curator "$(NAME)" $(if $(ROLE),--role $(ROLE)) $(if $(EMAIL),--email $(EMAIL))
 
 bench-evals: $(VENV)/ready ## run every mitigation, store the records, write docs/results.md
 	@$(PY) -m bench.evals

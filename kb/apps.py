@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class KbConfig(AppConfig):
@@ -8,9 +9,13 @@ class KbConfig(AppConfig):
     verbose_name = "Knowledge base"
 
     def ready(self) -> None:
-        """Register the system checks, and what the knowledge base forbids to run."""
+        """Register checks, roles, what curation may change, and what may not be run."""
         from evals import operations as runs
 
-        from . import checks, operations  # noqa: F401
+        from . import checks, curation, operations  # noqa: F401
+        from .accounts import roles, tokens
 
+        curation.register_kinds()
+        post_migrate.connect(roles.sync_roles, sender=self, dispatch_uid="kb.roles")
+        tokens.schema_extension()
         runs.REFUSALS.append(operations.refuse_retired)

@@ -157,10 +157,11 @@ def _wanted_placements(folder: Path) -> dict[tuple[int, int | None, int | None],
                 evidence=given.get("reason", ""),
                 **target,
             )
-            _add(wanted, path, line, placed)
+            _add(wanted, path, line, placed, find["risk"].heirs)
     for path, line, row in _facts(folder):
         if row["key"] not in curated:
-            _add(wanted, path, line, _suggestion(path, line, row, find, paper))
+            placed = _suggestion(path, line, row, find, paper)
+            _add(wanted, path, line, placed, find["risk"].heirs)
     return wanted
 
 
@@ -183,9 +184,12 @@ def _add(
     path: Path,
     line: int,
     placed: Placement,
+    heirs: set[int],
 ) -> None:
     check(path, line, placed)
     if _place(placed) in wanted:
+        if placed.risk_id in heirs:  # the files name two risks that are one by now
+            return
         raise FixtureError(path, line, f"places {placed.paper.key} at {placed.target} twice")
     wanted[_place(placed)] = placed
 

@@ -13,6 +13,21 @@ from django.db import models
 from django.db.models.functions import Upper
 from django.urls import reverse
 
+from .accounts.models import Account, ApiToken, SignInAttempt
+
+__all__ = [
+    "Account",
+    "ApiToken",
+    "Basis",
+    "Embedding",
+    "Kind",
+    "Paper",
+    "PaperRedirect",
+    "Placement",
+    "Proposal",
+    "Provenance",
+    "SignInAttempt",
+]
 FIRST_YEAR, LAST_YEAR = 1950, 2100
 KEY = r"(arxiv:\d{4}\.\d{4,5}|arxiv:[a-z.-]+/\d{7}|doi:10\.\d{4,9}/\S+|[a-z0-9][a-z0-9-]{2,99})"
 
@@ -169,6 +184,7 @@ class Placement(models.Model):
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
     )
     placed_at = models.DateTimeField(auto_now=True)
+    version = models.PositiveIntegerField(default=1)
 
     class Meta:
         ordering = ("id",)

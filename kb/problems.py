@@ -20,8 +20,11 @@ HINTS = {
     404: "Check the address; /api/v1/ lists the collections.",
     405: "See /api/v1/docs/ for the methods of this address.",
     406: "Ask for application/json.",
+    409: "Look at its present state first.",
+    412: "Read it again, and send your change with the new ETag.",
     413: "Send less.",
     415: "Send application/json.",
+    428: "Send If-Match with the ETag that you read.",
     429: "Wait, then try again.",
     503: "Try again in a few seconds.",
 }
@@ -90,7 +93,8 @@ def _problem(error: exceptions.APIException) -> dict[str, Any]:
     hint = getattr(error, "hint", "")
     if isinstance(error, exceptions.ValidationError):
         return body(error.status_code, "Some values are not valid", hint, errors=error.detail)
-    return body(error.status_code, title, hint, detail=str(error.detail))
+    more = getattr(error, "more", {})
+    return body(error.status_code, title, hint, detail=str(error.detail), **more)
 
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> JsonResponse:

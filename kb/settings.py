@@ -14,6 +14,8 @@
 | KB_RUN_QUOTA | 5,50 | runs of one person that may wait at once, and be started in a day |
 | KB_RUN_QUOTA_ANONYMOUS | 2,20 | the same for all anonymous visitors together |
 | KB_RUN_DAYS | 30 | days for which failed and cancelled runs are kept |
+| KB_MAIL | console | ``smtp`` sends password resets by mail: EMAIL_HOST, EMAIL_PORT, |
+| | | EMAIL_USER, EMAIL_PASSWORD, EMAIL_TLS, EMAIL_FROM |
 | SAFESTACK_VAR | ``var`` | everything that can be made again |
 """
 
@@ -109,6 +111,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "kb.accounts.middleware.MustChangePassword",
     "pghistory.middleware.HistoryMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
 ]
@@ -148,6 +151,7 @@ STORAGES = {
 }
 WHITENOISE_MANIFEST_STRICT = False
 
+AUTHENTICATION_BACKENDS = ["kb.accounts.throttle.ThrottledBackend"]
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "home"
@@ -161,13 +165,25 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 
+EMAIL_BACKEND = f"django.core.mail.backends.{os.environ.get('KB_MAIL', 'console')}.EmailBackend"
+EMAIL_HOST = os.environ.get("EMAIL_HOST", "localhost")
+EMAIL_PORT = int(os.environ.get("EMAIL_PORT", "25"))
+EMAIL_HOST_USER = os.environ.get("EMAIL_USER", "")
+EMAIL_HOST_PASSWORD = os.environ.get("EMAIL_PASSWORD", "")
+EMAIL_USE_TLS = flag("EMAIL_TLS")
+DEFAULT_FROM_EMAIL = os.environ.get("EMAIL_FROM", "safestack@localhost")
+
 REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.AllowAny"],
-    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "kb.accounts.tokens.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "EXCEPTION_HANDLER": "kb.problems.handler",
+    "DEFAULT_METADATA_CLASS": None,  # the description at /api/v1/schema/ says it all
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
 
@@ -184,6 +200,7 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     "ENUM_NAME_OVERRIDES": {
         "HeadingOriginEnum": "taxonomy.models.lifecycle.Origin",
+        "NodeStatusEnum": "taxonomy.models.lifecycle.Status",
         "ProvenanceEnum": "kb.models.Provenance",
         "RunStatusEnum": "evals.models.Run.Status",
     },

@@ -3,8 +3,21 @@
 from django.contrib import admin
 from django.contrib.auth import views as auth
 from django.urls import include, path
+from django.views.generic import RedirectView
 
-from .views import health, lifecycle, mitigations, papers, search
+from .views import (
+    accounts,
+    changesets,
+    edits,
+    health,
+    history,
+    lifecycle,
+    mitigations,
+    papers,
+    releases,
+    search,
+    structure,
+)
 
 urlpatterns = [
     path("", lifecycle.home, name="home"),
@@ -26,8 +39,45 @@ urlpatterns = [
     path("coverage/", lifecycle.coverage, name="coverage"),
     path("about/", lifecycle.about, name="about"),
     path("", include("evals.urls")),
-    path("accounts/login/", auth.LoginView.as_view(), name="login"),
+    path("accounts/", accounts.account, name="account"),
+    path("accounts/tokens/<int:pk>/revoke/", accounts.revoke_token, name="revoke-token"),
+    path("accounts/login/", accounts.SignIn.as_view(), name="login"),
+    path("accounts/password/", accounts.ChangePassword.as_view(), name="password_change"),
+    path("accounts/reset/", auth.PasswordResetView.as_view(), name="password_reset"),
+    path("accounts/reset/sent/", auth.PasswordResetDoneView.as_view(), name="password_reset_done"),
+    path(
+        "accounts/reset/<uidb64>/<token>/",
+        accounts.ResetPassword.as_view(),
+        name="password_reset_confirm",
+    ),
     path("accounts/logout/", auth.LogoutView.as_view(), name="logout"),
+    path("curate/bulk/", structure.bulk, name="bulk"),
+    path("curate/new/<slug:kind>/", edits.create, name="create"),
+    path("curate/edit/<slug:kind>/<path:key>/", edits.edit, name="edit"),
+    path("curate/draft/<slug:kind>/<path:key>/", edits.autosave, name="autosave"),
+    path("curate/restore-state/<slug:kind>/<path:key>/", history.restore, name="restore-state"),
+    path("curate/<slug:op>/<slug:kind>/<path:key>/", structure.act, name="act"),
+    path("changesets/", changesets.listing, name="changesets"),
+    path("changesets/new/", changesets.begin, name="begin-changeset"),
+    path("changesets/<int:pk>/", changesets.one, name="changeset"),
+    path("changesets/<int:pk>/describe/", changesets.describe, name="describe-changeset"),
+    path("changesets/<int:pk>/revert/", changesets.revert, name="revert-changeset"),
+    path("changesets/<int:pk>/<slug:name>/", changesets.verb, name="changeset-verb"),
+    path(
+        "changesets/<int:pk>/items/<int:position>/<slug:name>/",
+        changesets.item,
+        name="changeset-item",
+    ),
+    path("history/<slug:kind>/<path:key>/", history.one, name="history"),
+    path("changes/", history.log, name="changes"),
+    path("changes/feed/", history.LogFeed(), name="changes-feed"),
+    path("releases/", releases.listing, name="releases"),
+    path("releases/new/", releases.make, name="make-release"),
+    path("releases/<int:number>/", releases.one, name="release"),
+    path("releases/<int:number>/download/", releases.download, name="release-download"),
+    path("releases/<int:number>/manifest.json", releases.manifest, name="release-manifest"),
+    path("releases/<int:old>/to/<int:new>/", releases.diff, name="release-diff"),
+    path("admin/login/", RedirectView.as_view(pattern_name="login", query_string=True)),
     path("admin/", admin.site.urls),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),

@@ -71,6 +71,7 @@ class RiskAdmin(Versioned):
     list_filter = ("status", "category__stage")
     search_fields = ("name", "aliases")
     list_select_related = ("category",)
+    readonly_fields = ("version", "merged_into")  # type: ignore[assignment]
     inlines = (AnswerInline,)
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:

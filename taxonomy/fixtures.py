@@ -62,7 +62,13 @@ class Finder:
 
     def __init__(self, model: type[models.Model], key: str = "slug") -> None:
         self.label = model._meta.verbose_name
-        self.by_key = {getattr(found, key): found for found in model._default_manager.all()}
+        rows = model._default_manager.all()
+        self.by_key = {getattr(found, key): self._heir(found) for found in rows}
+        self.heirs = {row.pk for name, row in self.by_key.items() if getattr(row, key) != name}
+
+    def _heir(self, found: Any) -> Any:
+        """Files may go on naming a risk that curators have merged into another."""
+        return found.heir() if getattr(found, "merged_into_id", None) else found
 
     def __call__(self, path: Path, line: int, name: Any) -> Any:
         """The row called ``name``; raises FixtureError where there is none."""

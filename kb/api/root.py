@@ -19,6 +19,7 @@ COLLECTIONS = (
     "runs",
     "changesets",
     "releases",
+    "tokens",
     "changes",
     "schema",
     "docs",

@@ -106,9 +106,23 @@ class RunFull(RunRow):
 
 
 class ChangeSetRow(s.ModelSerializer[ChangeSet]):
+    author = s.CharField(source="author.username", allow_null=True, default=None)
+    reviewer = s.CharField(source="reviewer.username", allow_null=True, default=None)
+
     class Meta:
         model = ChangeSet
-        fields = ("id", "title", "rationale", "state", "created_at", "published_at")
+        fields: tuple[str, ...] = (
+            "id",
+            "title",
+            "rationale",
+            "state",
+            "direct",
+            "author",
+            "reviewer",
+            "reverts",
+            "created_at",
+            "published_at",
+        )
 
 
 class ReleaseRow(s.ModelSerializer[Release]):
@@ -132,3 +146,4 @@ class ChangeRow(s.Serializer[Any]):
     label = s.CharField()
     by = s.CharField(allow_null=True)
     reason = s.CharField(allow_blank=True)
+    changeset = s.CharField(allow_null=True)

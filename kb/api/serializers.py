@@ -38,7 +38,7 @@ class CategoryRow(s.ModelSerializer[Category]):
 
     class Meta:
         model = Category
-        fields = ("slug", "number", "name", "stage", "parent", "origin", "summary")
+        fields = ("slug", "number", "name", "stage", "parent", "origin", "summary", "status")
 
 
 class RiskRow(s.ModelSerializer[Risk]):

@@ -3,17 +3,48 @@
 from csp.constants import SELF, UNSAFE_INLINE
 from csp.decorators import csp_update
 from django.urls import path, re_path
+from django.views.decorators.csrf import csrf_exempt
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from kb import problems
+from kb.curation.verbs import VERBS
 
-from . import changes, papers, runs, taxonomy
+from . import changes, edits, papers, runs, sets, taxonomy, tokens
 from .root import root
 
 # The documentation page brings styles of its own into the page.
 docs = csp_update({"style-src": [SELF, UNSAFE_INLINE]})(
     SpectacularSwaggerSplitView.as_view(url_name="api:schema")
 )
+
+# What a curator does, under one address for each kind of row.
+ACTS = {
+    "category": ("move", "retire", "restore"),
+    "risk": ("move", "merge", "split", "retire", "restore"),
+    "mitigation": ("retire", "restore"),
+}
+KINDS = ("category", "risk", "mitigation", "placement", "mapping", "answer", "paper")
+curation = [
+    path("curate/placement/bulk/", edits.Bulk.as_view(), name="bulk"),
+    *(
+        path(
+            f"curate/{kind}/<slug:key>/{op}/",
+            edits.Act.as_view(kind=kind, op=op),
+            name=f"{op}-{kind}",
+        )
+        for kind, ops in ACTS.items()
+        for op in ops
+    ),
+    *(
+        path(f"curate/{kind}/<path:key>/", edits.Row.as_view(kind=kind), name=f"curate-{kind}")
+        for kind in KINDS
+    ),
+    *(
+        path(f"curate/{kind}/", edits.New.as_view(kind=kind), name=f"new-{kind}")
+        for kind in KINDS
+        if kind != "paper"
+    ),
+]
 
 app_name = "api"
 urlpatterns = [
@@ -38,11 +69,30 @@ urlpatterns = [
     path("runs/", runs.Runs.as_view(), name="runs"),
     path("runs/<uuid:pk>/", runs.RunOne.as_view(), name="run"),
     path("runs/<uuid:pk>/cancel/", runs.Cancel.as_view(), name="cancel-run"),
-    path("changesets/", changes.ChangeSets.as_view(), name="changesets"),
+    *curation,
+    path("changesets/", sets.ChangeSets.as_view(), name="changesets"),
+    path("changesets/<int:pk>/", sets.ChangeSetOne.as_view(), name="changeset"),
+    path("changesets/<int:pk>/items/", sets.Items.as_view(), name="changeset-items"),
+    path("changesets/<int:pk>/items/<int:position>/", sets.ItemOne.as_view(), name="item"),
+    path("changesets/<int:pk>/preview/", sets.Preview.as_view(), name="changeset-preview"),
+    path("changesets/<int:pk>/revert/", sets.Revert.as_view(), name="changeset-revert"),
+    *(
+        path(
+            f"changesets/<int:pk>/{verb}/",
+            sets.Verb.as_view(verb=verb),
+            name=f"changeset-{verb}",
+        )
+        for verb in VERBS
+    ),
+    path("tokens/", tokens.Tokens.as_view(), name="tokens"),
+    path("tokens/<int:pk>/", tokens.TokenOne.as_view(), name="token"),
     path("releases/", changes.Releases.as_view(), name="releases"),
     path("releases/<int:number>/", changes.ReleaseOne.as_view(), name="release"),
+    path("releases/<int:number>/diff/", changes.ReleaseDiff.as_view(), name="release-diff"),
+    path("releases/<int:number>/manifest/", changes.Manifest.as_view(), name="manifest"),
+    path("history/<slug:kind>/<path:key>/", changes.History.as_view(), name="history"),
     path("changes/", changes.Changes.as_view(), name="changes"),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("docs/", docs, name="docs"),
-    re_path(r"^.*$", problems.not_found),
+    re_path(r"^", csrf_exempt(problems.not_found)),
 ]

@@ -143,7 +143,7 @@ def outline(stage: Stage) -> list[Node]:
     """The categories of a stage in reading order, depth first."""
     tree = (
         Category.objects.with_tree_fields()
-        .filter(stage=stage)
+        .filter(stage=stage, status=Status.ACTIVE)
         .annotate(here=Count("placements__paper", distinct=True))
     )
     by_category = defaultdict(list)
@@ -163,7 +163,9 @@ def category_page(slug: str) -> dict[str, Any] | None:
     return {
         "category": node,
         "above": list(node.ancestors()),
-        "children": [child for child in below if child.parent_id == node.pk],
+        "children": [
+            child for child in below if child.parent_id == node.pk and child.status == Status.ACTIVE
+        ],
         "risks": list(risks().filter(category__in=below)),
         "directions": list(Direction.objects.filter(category__in=below)),
         "papers": list(found.order_by("status", "-year", "key")[:TOP_PAPERS]),
@@ -173,15 +175,28 @@ def category_page(slug: str) -> dict[str, Any] | None:
 
 def risk(slug: str) -> Risk | None:
     """One risk, retired ones too, with its stages."""
-    found = Risk.objects.select_related("category__stage").prefetch_related("stages")
+    found = Risk.objects.select_related("category__stage", "merged_into").prefetch_related("stages")
     return found.filter(slug=slug).first()
 
 
+class Merged(Exception):
+    """A risk whose address leads to the one it was merged into."""
+
+    def __init__(self, heir: Risk) -> None:
+        super().__init__(f"merged into {heir.slug}")
+        self.heir = heir
+
+
 def risk_page(slug: str) -> dict[str, Any] | None:
-    """A risk: definition, mitigations with their evidence, papers by kind, mappings."""
+    """A risk: definition, mitigations with their evidence, papers by kind, mappings.
+
+    Raises Merged where another risk has taken it over.
+    """
     found = risk(slug)
     if found is None:
         return None
+    if found.merged_into is not None:
+        raise Merged(found.heir())
     return {
         "risk": found,
         "above": [*found.category.ancestors(), found.category],

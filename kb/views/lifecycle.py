@@ -6,12 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 
 from kb import figures
 from kb.queries import lifecycle, mitigations
 
+from . import releases
+
+RELEASED = {"stage", "category", "risk"}
 Read = Callable[[str], dict[str, Any] | None]
 
 
@@ -39,7 +42,10 @@ def category(request: HttpRequest, slug: str) -> HttpResponse:
 
 def risk(request: HttpRequest, slug: str) -> HttpResponse:
     """A risk with its mitigations, papers and mappings."""
-    return _page(request, "kb/risk.html", lifecycle.risk_page, slug, "risk")
+    try:
+        return _page(request, "kb/risk.html", lifecycle.risk_page, slug, "risk")
+    except lifecycle.Merged as moved:  # for as long as the merge stands
+        return redirect(moved.heir)
 
 
 def directions(request: HttpRequest) -> HttpResponse:
@@ -78,6 +84,8 @@ def about(request: HttpRequest) -> HttpResponse:
 def _page(
     request: HttpRequest, template: str, read: Read, slug: str, api: str = ""
 ) -> HttpResponse:
+    if api in RELEASED and (page := releases.asked(request, api, slug)):
+        return page
     context = read(slug)
     if context is None:
         raise Http404(f"Nothing here is called {slug!r}.")

@@ -10,6 +10,8 @@ from evals.forms import RunForm
 from kb.queries import lifecycle
 from kb.queries import mitigations as queries
 
+from . import releases
+
 
 def mitigations(request: HttpRequest) -> HttpResponse:
     """The catalogue, the runnable ones first; ``?stage=`` keeps those of one stage."""
@@ -27,6 +29,8 @@ def mitigations(request: HttpRequest) -> HttpResponse:
 
 def mitigation(request: HttpRequest, slug: str) -> HttpResponse:
     """A mitigation: what it answers, what it costs, what was measured here."""
+    if page := releases.asked(request, "mitigation", slug):
+        return page
     context = queries.mitigation_page(slug)
     if context is None:
         raise Http404(f"No mitigation is called {slug!r}.")

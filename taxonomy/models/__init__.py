@@ -6,13 +6,16 @@ bulk changes too; ``version`` is the optimistic lock of editing forms.
 
 from .crosswalk import Framework, FrameworkEntry, Mapping, Relation
 from .lifecycle import Category, Direction, Origin, Risk, RiskStage, Stage, Status
-from .memory import ChangeSet, Release
+from .memory import ChangeItem, ChangeSet, Comment, EditDraft, Release
 from .mitigations import EvidenceGrade, Mitigation, MitigationStage, RiskMitigation
 
 __all__ = [
     "Category",
+    "ChangeItem",
     "ChangeSet",
+    "Comment",
     "Direction",
+    "EditDraft",
     "EvidenceGrade",
     "Framework",
     "FrameworkEntry",

@@ -26,6 +26,22 @@ END IF;
 RETURN NEW;
 """
 
+# The same for redirects: a chain of merges must end somewhere.
+NO_LOOP = """
+PERFORM pg_advisory_xact_lock(hashtext('taxonomy_risk.merged_into'));
+IF EXISTS (
+    WITH RECURSIVE onward(id, next_id) AS (
+        SELECT id, merged_into_id FROM taxonomy_risk WHERE id = NEW.merged_into_id
+        UNION
+        SELECT r.id, r.merged_into_id FROM taxonomy_risk r JOIN onward ON r.id = onward.next_id
+    ) SELECT 1 FROM onward WHERE id = NEW.id
+) THEN
+    RAISE EXCEPTION 'risk % cannot be merged into itself', NEW.slug
+        USING ERRCODE = 'check_violation';
+END IF;
+RETURN NEW;
+"""
+
 
 class Origin(models.TextChoices):
     """Whether a heading stands in the survey's outline or was added by us."""
@@ -70,6 +86,7 @@ class Category(TreeNode):
     origin = models.CharField(max_length=10, choices=Origin)
     summary = models.TextField(blank=True)
     position = models.PositiveIntegerField(default=0)
+    status = models.CharField(max_length=10, choices=Status, default=Status.ACTIVE)
     version = models.PositiveIntegerField(default=1)
 
     class Meta:
@@ -119,15 +136,30 @@ class Risk(models.Model):
     attacker_needs = models.TextField(blank=True)
     harm = models.TextField(blank=True)
     status = models.CharField(max_length=10, choices=Status, default=Status.ACTIVE)
+    merged_into = models.ForeignKey(
+        "self", models.PROTECT, null=True, blank=True, related_name="merged", help_text="redirect"
+    )
     version = models.PositiveIntegerField(default=1)
 
     class Meta:
         ordering = ("name",)
         indexes = (GinIndex(fields=["aliases"]),)
+        triggers = (
+            pgtrigger.Trigger(
+                name="no_loop",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Insert | pgtrigger.UpdateOf("merged_into_id"),
+                func=NO_LOOP,
+            ),
+        )
         constraints = (
             models.CheckConstraint(condition=~models.Q(definition=""), name="risk_is_defined"),
             models.CheckConstraint(
                 condition=models.Q(status__in=Status.values), name="risk_status_known"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(merged_into__isnull=True) | models.Q(status="retired"),
+                name="merged_is_retired",
             ),
         )
 
@@ -136,6 +168,13 @@ class Risk(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("risk", args=[self.slug])
+
+    def heir(self) -> Risk:
+        """The risk that took this one over, at the end of the chain; itself if none did."""
+        found = self
+        while found.merged_into is not None:
+            found = found.merged_into
+        return found
 
 
 @pghistory.track(pghistory.InsertEvent(), pghistory.DeleteEvent(), obj_field=None)

@@ -45,6 +45,13 @@ PAGES = [
     "/frameworks/owasp-llm/",
     "/about/",
     "/accounts/login/",
+    "/accounts/reset/",
+    "/changesets/",
+    "/changes/",
+    "/releases/",
+    "/releases/1/",
+    "/history/risk/adversarial-suffix/",
+    "/risks/adversarial-suffix/?release=1",
 ]
 LOOKS = [(1280, "light"), (390, "dark"), (320, "light")]
 

@@ -10,7 +10,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.test import Client
 
-from kb.models import Paper
+from kb.models import Account, Paper
 from taxonomy import history
 from taxonomy.models import Category
 
@@ -23,12 +23,25 @@ def curator(client: Client) -> Client:
     call_command("make_curator", "ada", stdout=out)
     password = out.getvalue().split("password: ")[1].split()[0]
     assert client.login(username="ada", password=password)
+    Account.objects.update(must_change_password=False)
+    client.session.flush()
+    assert client.login(username="ada", password=password)
     return client
 
 
 def test_an_edit_is_stored_versioned_and_remembered(curator: Client) -> None:
     node = Category.objects.get(slug="truthfulness")
-    fields = ("name", "slug", "stage_id", "origin", "position", "number", "summary", "parent_id")
+    fields = (
+        "name",
+        "slug",
+        "stage_id",
+        "origin",
+        "position",
+        "number",
+        "summary",
+        "parent_id",
+        "status",
+    )
     form = {name.removesuffix("_id"): getattr(node, name) for name in fields}
     form["summary"] = "Whether what is said is so."
     response = curator.post(f"/admin/taxonomy/category/{node.pk}/change/", form)

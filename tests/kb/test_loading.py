@@ -114,6 +114,21 @@ def test_answers_and_papers_of_a_mitigation_follow_the_files(folder: Path) -> No
     assert [p.paper.key for p in found.proposals.all()] == ["arxiv:2307.15043"]
 
 
+def test_files_may_go_on_naming_a_risk_that_was_merged(folder: Path) -> None:
+    from taxonomy.operations import Action, perform
+    from tests.people import person
+
+    ada = person("ada")
+    action = Action("merge", "risk", "sycophancy", {"into": "hallucination"}, 1)
+    perform(action=action, by=ada, note="one thing")
+    here = set(Placement.objects.filter(risk__slug="hallucination").values_list("pk", flat=True))
+    change(folder / "taxonomy/stages.jsonl", 1, summary="Something new.")
+    load_all(folder)
+    assert not Placement.objects.filter(risk__slug="sycophancy").exists()
+    now = Placement.objects.filter(risk__slug="hallucination")
+    assert set(now.values_list("pk", flat=True)) == here
+
+
 def test_mappings_follow_the_files_unless_a_person_made_them(folder: Path) -> None:
     path = folder / "frameworks/mappings.jsonl"
     rows = [json.loads(line) for line in path.read_text().splitlines()]

@@ -1,0 +1,1 @@
+"""Who may do what: roles, sign-in with a limit on guesses, and tokens for programs."""
