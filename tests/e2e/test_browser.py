@@ -137,6 +137,7 @@ def test_a_reader_gets_from_the_map_to_a_run(browser: Any, site: str) -> None:
     page.click("text=Adversarial suffix jailbreak")
     page.click(".tag.runs >> text=Run")
     page.fill("#id_n", "33")
+    page.fill("#id_search_steps", "0")
     page.click("button >> text=Run")
     page.wait_for_selector("text=Waiting for a worker")
     page.click("text=Cancel")

@@ -99,7 +99,7 @@ class Found:
             low=0.0,
             high=0.5,
         ),
-        Param("search_steps", "int", 6, "steps to make each of three suffixes", low=0, high=200),
+        Param("search_steps", "int", 4, "steps to make each of three suffixes", low=0, high=200),
         Param("max_new_tokens", "int", 24, "tokens of an answer", low=8, high=128),
     ),
 )
