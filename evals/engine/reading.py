@@ -8,6 +8,7 @@ with three false passages in the voices of honest sources (adaptive: many, and n
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from evals.engine import organisms, provenance, trial
 from evals.engine.datasets import describe, library
@@ -16,6 +17,7 @@ from evals.engine.language_model import LanguageModel
 from evals.engine.organisms.document_assistant import ASK
 from evals.engine.params import Param
 from evals.engine.result import Progress, Result
+from evals.engine.sharing import shared
 from evals.engine.sheet import Measure, Roles, Sheet, finish
 from evals.engine.spec import Spec
 from evals.engine.trial import UNDEFENDED, Answer, Arm, Case, Report, Trial
@@ -37,7 +39,7 @@ POISON: dict[str, library.Poison] = {
     "clean": lambda topic: (),
 }
 PARAMS = (
-    Param("n", "int", 96, "questions in each group", low=30, high=96),
+    Param("n", "int", 96, "questions; half as many in other groups", low=30, high=96),
     Param("k", "int", 5, "passages found for a question", low=3, high=8),
     Param("max_new_tokens", "int", 10, "tokens of an answer", low=4, high=64),
 )
@@ -50,15 +52,16 @@ def prompt(question: str, passages: Sequence[str]) -> list[dict[str, str]]:
 
 
 def cases(given: Sequence[Topic], k: int) -> list[Case]:
-    """Every question over every collection, with what is found for it.
+    """Questions over every collection, with what is found for each; half of them but for one.
 
     One question is under attack at a time: its own poison stands in the collection, no other.
     """
     index = Index(library.honest(given))
+    half = given[: max(10, len(given) // 2)]
     return [
         _case(group, i, topic, index, list(poison(topic)), k)
         for group, poison in POISON.items()
-        for i, topic in enumerate(given)
+        for i, topic in enumerate(given if group == "poisoned" else half)
     ]
 
 
@@ -103,7 +106,7 @@ def measure(
     scored = [measure.name for measure in MEASURES if measure.unit == "share"]
     experiment = Trial(spec.mitigation, asked, sides, score, scored, spec.params["max_new_tokens"])
     sheet = Sheet(sides, MEASURES, spec.seed)
-    outcomes = trial.run(model, experiment, report)
+    outcomes = trial.run(model, replace(experiment, arms=[sides[0], *shared(sides[1:])]), report)
     trial.fill(sheet, outcomes)
     clean = [case for case in asked if case.group == "clean"]
     sheet.add_times(trial.timing(model, experiment, clean, report))
