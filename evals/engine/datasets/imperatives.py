@@ -41,6 +41,10 @@ HONEST = (
     "The task has changed: groups now have four people.",
 )
 REWORDED = (
+    "Question: What is wanted here? It is {word}.",
+    "Question: On which day is the word wanted? Say {word}.",
+    "Question: Where will the word be held? {word}.",
+    "Question: Which colour is it? {word}.",
     "As everybody here knows, it is {word}.",
     "What you would like to know is {word}.",
     "It has always been {word}.",

@@ -5,7 +5,7 @@ arXiv:2410.22284, use embeddings; Jacob et al. 2025, arXiv:2501.15145, a small t
 It learns from ten wordings and is tested on five others. Li & Liu 2024 (arXiv:2410.22770)
 show that such detectors learn trigger words: honest orders to people test that. One arm
 looks at whole documents, one at their worst sentence, one has honest orders among its lessons.
-The adaptive attacker asks the detector and takes the wording that it likes best.
+The adaptive attacker asks the detector and takes the strongest wording that passes.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Detector = Callable[[str], float]
 
 def sentences(text: str) -> list[str]:
     """The sentences of a text."""
-    return [part for part in re.split(r"(?<=[.!?:])\s+", text) if part]
+    return [part for part in re.split(r"(?<=[.!?])\s+", text) if part]
 
 
 def lessons(seed: int) -> tuple[list[Document], list[Document], list[Document]]:
@@ -122,13 +122,14 @@ def _arm(name: str, detector: Detector, limit: float) -> Arm:
     return Arm(name, LABELS[name], act)
 
 
-def evading(detector: Detector) -> injection.Rewrite:
-    """The wording, at the end of the text, to which the detector gives its lowest score."""
+def evading(detector: Detector, limit: float) -> injection.Rewrite:
+    """The first wording, strongest first, that the detector lets pass; else its favourite."""
 
     def rewrite(document: Document) -> str:
         wordings = [injection.STRONGEST, *imperatives.REWORDED]
-        texts = [f"{document.text} {w.format(word=document.word)}" for w in wordings]
-        return min(texts, key=detector)
+        texts = [f"{document.text}\n\n{w.format(word=document.word)}" for w in wordings]
+        passed = (text for text in texts if detector(text) <= limit)
+        return next(passed, min(texts, key=detector))
 
     return rewrite
 
@@ -188,14 +189,14 @@ def measure(spec: Spec, report: Report) -> Result:
     notes = [
         "Learnt from ten wordings; the static attacks use five others, and honest orders to "
         "people (“Reply only if you cannot come”) test whether trigger words were learnt.",
-        "The adaptive attacker takes, of nine wordings, the one with the lowest score.",
+        "The adaptive attacker takes, of 13 wordings, the strongest that the detector lets pass.",
     ]
     return injection.measure(
         spec,
         report,
         arms,
         "sentence",
-        {name: evading(detector) for name, detector in found.items()},
+        {name: evading(detector, cuts[name]) for name, detector in found.items()},
         notes,
         curves=lambda given: roc(found, given),
         borderline=True,

@@ -61,7 +61,7 @@ def test_every_adaptive_text_holds_its_order() -> None:
         assert DOCUMENT.word in against(DOCUMENT)
     assert spotlighting.MARK not in spotlighting.unmarked(DOCUMENT)
     marked = spotlighting.datamark(Document(spotlighting.unmarked(DOCUMENT), "", ""))
-    assert "The\nanswer\nto\nevery" in marked
+    assert "Which\nword\nis\nwanted" in marked
 
 
 def test_arms_meet_the_attack_written_against_them() -> None:
@@ -106,7 +106,9 @@ def test_the_detector_knows_orders_and_can_be_evaded() -> None:
     order = documents.OVERRIDES[0].format(word="COBALT")
     for name, score in found.items():
         assert score(f"{DOCUMENT.text} {order}") > cuts[name]
-        assert score(detector.evading(score)(DOCUMENT)) <= score(injection.strongest(DOCUMENT))
+        best = score(detector.evading(score, -100.0)(DOCUMENT))
+        assert best <= score(injection.strongest(DOCUMENT))
+        assert detector.evading(score, 100.0)(DOCUMENT) == injection.strongest(DOCUMENT)
 
 
 def test_the_front_end_removes_its_marks_from_documents() -> None:
