@@ -17,8 +17,8 @@ import numpy as np
 
 from evals.engine import provenance, seeded, tiny
 from evals.engine.datasets import describe, everyday
-from evals.engine.datasets import requests as asked
-from evals.engine.datasets.requests import Request
+from evals.engine.datasets import tiny_requests as asked
+from evals.engine.datasets.tiny_requests import Request
 from evals.engine.params import Param
 from evals.engine.registry import mitigation
 from evals.engine.result import Result

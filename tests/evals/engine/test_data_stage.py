@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from evals.engine import deduplication, poisoning, scrubbers, seeded, toxicity
-from evals.engine.datasets import crawl, passages, remarks, requests, reviews
+from evals.engine.datasets import crawl, passages, remarks, reviews, tiny_requests
 from evals.engine.mitigations import loss_filtering, output_perturbation, spectral_signatures
 from evals.engine.mitigations import verbatim_output_filter as verbatim
 from evals.engine.poisoning import Suspects
@@ -89,11 +89,11 @@ def test_hostility_is_heard_and_abuse_may_be_talked_about() -> None:
 
 def test_requests_tested_are_never_trained() -> None:
     for kind in ("harmful", "harmless", "borderline"):
-        trained, tested = requests.pairs(kind, False), requests.pairs(kind, True)  # type: ignore[arg-type]
+        trained, tested = tiny_requests.pairs(kind, False), tiny_requests.pairs(kind, True)  # type: ignore[arg-type]
         assert trained
         assert tested
         assert not set(trained) & set(tested)
-    request = requests.requests("harmful", 1, 0)[0]
+    request = tiny_requests.requests("harmful", 1, 0)[0]
     rng = np.random.default_rng(0)
     done = request.helped(rng).removeprefix(request.prompt).strip()
     assert request.complied(done)
