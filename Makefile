@@ -9,7 +9,7 @@ PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 TORCH := torch==2.13.0
 export PYTHONDONTWRITEBYTECODE ?= 1
 
-.PHONY: run prepare test lint types house checks pytest install browser curator openapi clean
+.PHONY: run prepare test lint types house checks pytest install browser curator openapi bench-evals clean
 
 run: $(VENV)/ready ## install, load, index and serve on http://127.0.0.1:8000
 	@exec $(PY) manage.py serve
@@ -64,6 +64,9 @@ openapi: $(VENV)/ready-dev ## write docs/openapi.yaml anew
 
 curator: $(VENV)/ready ## make curator NAME=ada: an account for the admin, with a one-time password
 	@$(PY) manage.py make_curator "$(NAME)"
+
+bench-evals: $(VENV)/ready ## run every mitigation, store the records, write docs/results.md
+	@$(PY) -m bench.evals
 
 clean: ## remove what can be made again, the database included
 	rm -rf var $(VENV)

@@ -2,6 +2,7 @@
 
     python -m evals.confine --seconds 1800 --bytes 12884901888 -- run --spec … --out …
 
+``--network`` leaves the network open; the worker says so where the target is an endpoint.
 The network is cut where the system lets an ordinary process do so (Linux user namespaces);
 where not, the engine is still told to stay offline. Linux alone.
 """
@@ -25,11 +26,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m evals.confine")
     parser.add_argument("--seconds", type=int, required=True)
     parser.add_argument("--bytes", type=int, required=True)
+    parser.add_argument("--network", action="store_true", help="the target is an endpoint")
     parser.add_argument("engine", nargs="+")
     options = parser.parse_args()
     die_with_parent()
     limit(options.seconds, options.bytes)
-    os.environ["SAFESTACK_NETWORK"] = "cut" if cut_network() else "open"
+    os.environ["SAFESTACK_NETWORK"] = "cut" if not options.network and cut_network() else "open"
     os.execv(sys.executable, [sys.executable, "-m", "evals.engine", *options.engine])
 
 

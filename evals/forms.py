@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 
+from . import queries
 from .engine.params import Param
 from .engine.registry import Mitigation
 
@@ -19,7 +20,7 @@ class RunForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.mitigation = mitigation
         self.fields["risk"] = _choice(mitigation.risks)
-        self.fields["target"] = _choice(mitigation.targets)
+        self.fields["target"] = _choice((*mitigation.targets, *_endpoints(mitigation)))
         for param in mitigation.params:
             self.fields[param.name] = field(param)
 
@@ -34,6 +35,11 @@ class RunForm(forms.Form):
             "seed": data.get("seed", 0),
             "params": params,
         }
+
+
+def _endpoints(mitigation: Mitigation) -> list[str]:
+    """The registered endpoints, for a mitigation that needs no more than they give."""
+    return queries.endpoints() if mitigation.needs == "text" else []
 
 
 def _choice(names: tuple[str, ...]) -> forms.ChoiceField:

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.urls import reverse
+
+from .engine import registry
+from .engine.endpoints import checked
+from .engine.params import BadParameter
 
 
 class Target(models.Model):
@@ -21,6 +27,15 @@ class Target(models.Model):
     kind = models.CharField(max_length=10, choices=Kind, default=Kind.BUNDLED)
     summary = models.TextField(blank=True)
     active = models.BooleanField(default=True)
+    base_url = models.CharField(
+        max_length=300, blank=True, help_text="an endpoint's address up to /chat/completions"
+    )
+    model = models.CharField(
+        max_length=160, blank=True, help_text="by which name the endpoint knows its model"
+    )
+    per_minute = models.PositiveIntegerField(
+        default=0, help_text="requests that may be made in a minute; 0: as many as it takes"
+    )
 
     class Meta:
         ordering = ("name",)
@@ -28,10 +43,33 @@ class Target(models.Model):
             models.CheckConstraint(
                 condition=models.Q(kind__in=["bundled", "endpoint"]), name="target_kind_known"
             ),
+            models.CheckConstraint(
+                condition=models.Q(kind="bundled", base_url="", model="")
+                | models.Q(kind="endpoint") & ~models.Q(base_url="") & ~models.Q(model=""),
+                name="endpoint_has_address_and_model",
+            ),
         )
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def endpoint(self) -> dict[str, Any]:
+        """Where it is, as a specification says it; empty for a bundled model."""
+        if self.kind == self.Kind.BUNDLED:
+            return {}
+        return {"base_url": self.base_url, "model": self.model, "per_minute": self.per_minute}
+
+    def clean(self) -> None:
+        """Refuse an endpoint that no run could reach; raises ValidationError."""
+        if self.kind == self.Kind.BUNDLED:
+            return
+        try:
+            checked(self.endpoint)
+        except BadParameter as error:
+            raise ValidationError(str(error)) from None
+        if self.slug in {known.slug for known in registry.targets()}:
+            raise ValidationError("A bundled model has this name already.")
 
 
 class Verdict(models.TextChoices):

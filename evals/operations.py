@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import uuid
 from datetime import timedelta
 from typing import Any
@@ -12,7 +10,7 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from .engine import registry
+from .engine import records, registry
 from .engine.spec import Spec
 from .models import Metric, Run, Target
 
@@ -45,7 +43,9 @@ def request_run(
     finished; ``queue=False`` leaves the measuring to the caller. Raises the engine's
     UnknownName and BadParameter, QueueFull, TargetNotActive.
     """
-    spec = Spec.create(mitigation, risk or None, target or None, seed, params or {})
+    far = Target.objects.filter(slug=target, kind=Target.Kind.ENDPOINT).first()
+    endpoint = far.endpoint if far else None
+    spec = Spec.create(mitigation, risk or None, target or None, seed, params or {}, endpoint)
     if found := _same(spec.digest, again):
         return found, False
     if Run.objects.filter(status__in=Run.UNFINISHED).count() >= MAX_WAITING:
@@ -59,8 +59,9 @@ def request_run(
 
 
 def _same(digest: str, again: bool) -> Run | None:
+    """The run of a specification made here; what was measured elsewhere is no answer."""
     wanted = Run.UNFINISHED if again else (*Run.UNFINISHED, Run.Status.DONE)
-    return Run.objects.filter(spec_digest=digest, status__in=wanted).first()
+    return Run.objects.filter(spec_digest=digest, status__in=wanted, origin="").first()
 
 
 @transaction.atomic
@@ -165,12 +166,15 @@ def sync_targets() -> int:
     for known in bundled:
         Target.objects.update_or_create(
             slug=known.slug,
-            defaults={"name": known.name, "summary": known.summary, "kind": Target.Kind.BUNDLED},
+            defaults={
+                "name": known.name,
+                "summary": known.summary,
+                "kind": Target.Kind.BUNDLED,
+                "base_url": "",
+                "model": "",
+            },
         )
     return len(bundled)
 
 
-def digest(record: dict[str, Any]) -> str:
-    """sha256 of a record as canonical JSON (sorted keys, no spaces)."""
-    text = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+digest = records.digest

@@ -6,13 +6,19 @@ import uuid
 
 from django.db.models import Prefetch, QuerySet
 
-from .models import Metric, Run
+from .models import Metric, Run, Target
 
 
 def runs() -> QuerySet[Run]:
     """Runs for lists, newest first, with their figures and without their samples."""
     figures = Prefetch("metrics", Metric.objects.order_by("position"))
     return Run.objects.select_related("target").defer("result", "spec").prefetch_related(figures)
+
+
+def endpoints() -> list[str]:
+    """The endpoints that runs may be made against, by name."""
+    found = Target.objects.filter(kind=Target.Kind.ENDPOINT, active=True)
+    return list(found.values_list("slug", flat=True))
 
 
 def run(pk: uuid.UUID) -> Run | None:

@@ -19,7 +19,8 @@ from typing import IO, Any
 from django.conf import settings
 
 from . import operations
-from .models import Run
+from .engine.endpoints import key_variable
+from .models import Run, Target
 
 WALL_SECONDS = int(os.environ.get("KB_RUN_SECONDS", "1800"))
 MEMORY_BYTES = int(os.environ.get("KB_RUN_BYTES", str(12 * 1024**3)))
@@ -61,12 +62,12 @@ def _run_engine(run: Run, show: Show) -> dict[str, object]:
         spec.write_text(json.dumps(run.spec))
         with errors.open("wb") as stderr:
             process = subprocess.Popen(
-                _command(spec, out),
+                _command(spec, out, far=run.target.kind == Target.Kind.ENDPOINT),
                 stdout=subprocess.PIPE,
                 stderr=stderr,
                 stdin=subprocess.DEVNULL,
                 cwd=settings.BASE_DIR,
-                env=_environment(folder),
+                env=_environment(folder, run.target),
                 start_new_session=True,
                 text=True,
             )
@@ -77,15 +78,20 @@ def _run_engine(run: Run, show: Show) -> dict[str, object]:
         return record
 
 
-def _command(spec: Path, out: Path) -> list[str]:
+def _command(spec: Path, out: Path, far: bool) -> list[str]:
+    """The engine under limits; only a run against an endpoint may use the network."""
     limits = [f"--seconds={WALL_SECONDS}", f"--bytes={MEMORY_BYTES}"]
+    limits += ["--network"] if far else []
     engine = ["run", "--spec", str(spec), "--out", str(out)]
     return [sys.executable, "-m", "evals.confine", *limits, "--", *engine]
 
 
-def _environment(folder: Path) -> dict[str, str]:
-    """What the engine may know: no keys, no database, a home of its own."""
-    kept = {name: os.environ[name] for name in KEPT if name in os.environ}
+def _environment(folder: Path, target: Target) -> dict[str, str]:
+    """What the engine may know: no database, a home of its own, the key of its target alone."""
+    wanted = [*KEPT]
+    if target.kind == Target.Kind.ENDPOINT:
+        wanted.append(key_variable(target.slug))
+    kept = {name: os.environ[name] for name in wanted if name in os.environ}
     own = {"HOME": str(folder), "TMPDIR": str(folder), "SAFESTACK_VAR": str(settings.VAR)}
     return {**kept, **own, "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
 

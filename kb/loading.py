@@ -11,6 +11,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from evals.engine import registry
+from evals.engine.records import BadRecord, stored
+from evals.loading import load_runs
 from taxonomy.fixtures import Finder, FixtureError, Row, check, digest, rows, sync
 from taxonomy.loading import load_taxonomy
 from taxonomy.models import Category, ChangeSet, Mitigation, Risk
@@ -29,7 +31,7 @@ def load_all(folder: Path = FIXTURES) -> dict[str, dict[str, int]] | None:
     Returns counts for each kind of row, or None where these very files are loaded already.
     Raises FixtureError, naming file, line and reason; nothing is loaded then.
     """
-    mark = digest(folder.glob("**/*.jsonl"))
+    mark = digest([*folder.glob("**/*.jsonl"), *stored(folder / "runs")])
     latest = ChangeSet.objects.exclude(source_digest="").first()
     if latest and latest.source_digest == mark:
         return None
@@ -37,6 +39,7 @@ def load_all(folder: Path = FIXTURES) -> dict[str, dict[str, int]] | None:
         counts = load_taxonomy(folder)
         counts |= {"papers": load_papers(folder), "placements": load_placements(folder)}
         counts |= {"proposals": load_proposals(folder), "runnable": mark_runnable()}
+        counts |= {"runs": _runs(folder / "runs")}
         ChangeSet.objects.create(
             title="Fixtures loaded",
             rationale="The curated corpus and taxonomy that ship with this version.",
@@ -46,6 +49,13 @@ def load_all(folder: Path = FIXTURES) -> dict[str, dict[str, int]] | None:
         )
         publish_release(by=None, note="Loaded from the files that ship with this version.")
     return counts
+
+
+def _runs(folder: Path) -> dict[str, int]:
+    try:
+        return load_runs(folder)
+    except BadRecord as error:
+        raise FixtureError(folder, 1, str(error)) from None
 
 
 def load_papers(folder: Path) -> dict[str, int]:

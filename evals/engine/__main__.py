@@ -3,9 +3,10 @@
     python -m evals.engine list
     python -m evals.engine run --spec FILE|- --out FILE
     python -m evals.engine build ORGANISM [--seed N]
+    python -m evals.engine serve TARGET [--port N]
 
 ``run`` prints progress as JSON lines and writes the result under a temporary name first.
-Exit code 2 with one line on stderr means bad input.
+Exit code 2 with one line on stderr means bad input, 1 that the target failed.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import sys
 from pathlib import Path
 
 from . import registry, runner
+from .inspecting import TaskFailed
 from .packaged import MissingFile
 from .params import BadParameter
 from .registry import UnknownName
@@ -34,16 +36,24 @@ def main(argv: list[str] | None = None) -> int:
     build = commands.add_parser("build", help="train a model organism and write its card")
     build.add_argument("organism")
     build.add_argument("--seed", type=int, default=1)
+    serve = commands.add_parser("serve", help="serve a target over /v1/chat/completions")
+    serve.add_argument("target")
+    serve.add_argument("--port", type=int, default=8010)
     options = parser.parse_args(argv)
     if options.command == "list":
         return _list()
     try:
         if options.command == "build":
             return _build(options.organism, options.seed)
+        if options.command == "serve":
+            return _serve(options.target, options.port)
         return _run(options.spec, options.out)
     except (UnknownName, BadParameter, MissingFile, OSError, json.JSONDecodeError) as error:
         print(f"evals.engine: {error}", file=sys.stderr)
         return 2
+    except TaskFailed as error:
+        print(f"evals.engine: {error}", file=sys.stderr)
+        return 1
 
 
 def _list() -> int:
@@ -73,6 +83,19 @@ def _build(slug: str, seed: int) -> int:
     for metric in organisms.build(slug, seed, tell)["measured"]:
         print(f"{metric['label']}: {metric['value']:.0%} [{metric['low']:.0%}, "
               f"{metric['high']:.0%}], n {metric['n']}")  # fmt: skip
+    return 0
+
+
+def _serve(slug: str, port: int) -> int:
+    from . import organisms
+    from .serving import Server
+
+    with Server(organisms.load(registry.get_target(slug).slug), slug, port) as server:
+        print(f"{server.base_url} serves {slug} (Ctrl-C stops it)", flush=True)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            pass
     return 0
 
 

@@ -1,8 +1,8 @@
-"""The one door to Inspect: an arm of a trial as an Inspect task, on a bundled model.
+"""The one door to Inspect: an arm of a trial as an Inspect task, on a bundled model or endpoint.
 
 Inspect (UK AI Security Institute, MIT licence) runs the task and keeps a log that
-``inspect view`` opens. Requests that wait at the same moment are answered as one batch, in
-an order that their texts decide.
+``inspect view`` opens. On a bundled model, requests that wait at the same moment are answered
+as one batch, in an order that their texts decide; an endpoint is asked by Inspect's own client.
 """
 
 from __future__ import annotations
@@ -11,19 +11,24 @@ import asyncio
 import math
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from . import packaged
-from .language_model import Chat, LanguageModel
+from . import endpoints, packaged
+from .endpoints import Endpoint, Pace
+from .language_model import Chat, LanguageModel, Responder
 
 if TYPE_CHECKING:
     from inspect_ai.log import EvalLog
 
-    from .trial import Answer, Arm, Case, Trial
+    from .trial import Answer, Arm, Ask, Case, Trial
 
 QUIET = 0.2  # seconds without a new request after which those that wait are answered
 PROVIDER = "safestack"
 WIDE = 1000  # samples and connections at once: all of them
+
+
+class TaskFailed(RuntimeError):
+    """A task that did not end well; the message is Inspect's own."""
 
 
 class Batches:
@@ -113,12 +118,32 @@ def _model(batches: Batches) -> Any:
     return found
 
 
-def run_arm(
-    model: LanguageModel, trial: Trial, arm: Arm, tell: Callable[[int], None]
-) -> list[Answer]:
+def _endpoint(target: Endpoint) -> Any:
+    """An endpoint as Inspect knows models: its client makes failed requests again.
+
+    Connections are not kept, since nobody would close them when the task's loop has ended.
+    """
+    from inspect_ai.model import GenerateConfig, get_model
+
+    found = get_model(
+        f"openai-api/{target.name}/{target.model}",
+        base_url=target.base_url,
+        api_key=target.key,
+        config=GenerateConfig(extra_headers={"Connection": "close"}),
+        memoize=False,
+        client_timeout=endpoints.TIMEOUT,
+        max_retries=endpoints.RETRIES,
+        stream=False,
+    )
+    # What the client gave up on is not tried again, and keeps its own words.
+    found.api.should_retry = lambda error: False
+    return found
+
+
+def run_arm(model: Responder, trial: Trial, arm: Arm, tell: Callable[[int], None]) -> list[Answer]:
     """The answers to all cases under one arm, in the order of the cases.
 
-    Raises RuntimeError with Inspect's own words where the task did not succeed.
+    Raises TaskFailed with Inspect's own words where the task did not succeed.
     """
     from inspect_ai import Task, eval
     from inspect_ai.dataset import Sample
@@ -128,26 +153,43 @@ def run_arm(
         for case in trial.cases
     ]
     answers: dict[str, Answer] = {}
+    cases = {case.id: case for case in trial.cases}
+    far = model if isinstance(model, Endpoint) else None
+    ask = _asker(trial, Pace(far.per_minute if far else 0))
     task = Task(
         dataset=samples,
-        solver=_solver(arm, {case.id: case for case in trial.cases}, answers, trial),
-        scorer=_scorer(trial, {case.id: case for case in trial.cases}, answers),
+        solver=_solver(arm, cases, answers, ask, tell if far else _silent),
+        scorer=_scorer(trial, cases, answers),
         name=f"{trial.name}-{arm.name}",
     )
     logs = eval(
         task,
-        model=_model(Batches(model, tell)),
+        model=_endpoint(far) if far else _model(Batches(cast("LanguageModel", model), tell)),
         display="none",
         log_dir=str(packaged.cache_dir() / "logs"),
         log_realtime=False,
         log_level="error",
         max_samples=WIDE,
-        max_connections=WIDE,
+        max_connections=endpoints.CONNECTIONS if far else WIDE,
         acp_server=False,
         ctl_server=False,
     )
-    _check(logs[0])
+    _check(logs[0], far)
+    if far:
+        _account(far, arm, logs[0])
     return [answers[case.id] for case in trial.cases]
+
+
+def _silent(done: int) -> None:
+    """A bundled model tells how far it is by itself, batch by batch."""
+
+
+def _account(target: Endpoint, arm: Arm, log: EvalLog) -> None:
+    """Add the tokens that a task took, as the endpoint itself counted them."""
+    calls = sum(event.event == "model" for sample in log.samples or [] for event in sample.events)
+    usage = log.stats.model_usage.values()
+    sent, came = sum(row.input_tokens for row in usage), sum(row.output_tokens for row in usage)
+    target.spend(arm.name, calls, sent, came)
 
 
 def _messages(chat: Chat) -> list[Any]:
@@ -161,20 +203,36 @@ def _messages(chat: Chat) -> list[Any]:
     return [kinds[message["role"]](content=message["content"]) for message in chat]
 
 
-def _solver(arm: Arm, cases: dict[str, Case], answers: dict[str, Answer], trial: Trial) -> Any:
-    """The arm as an Inspect solver around whatever model the task runs on."""
-    from inspect_ai.model import GenerateConfig, ModelOutput, get_model
-    from inspect_ai.solver import solver
+def _asker(trial: Trial, pace: Pace) -> Ask:
+    """Puts messages to whatever model the task runs on, no faster than the pace."""
+    from inspect_ai.model import GenerateConfig, get_model
 
     async def ask(chat: Chat, max_new_tokens: int | None = None) -> str:
+        if wait := pace.next():
+            await asyncio.sleep(wait)
         config = GenerateConfig(max_tokens=max_new_tokens or trial.max_new_tokens, temperature=0)
         return (await get_model().generate(_messages(chat), config=config)).completion
+
+    return ask
+
+
+def _solver(
+    arm: Arm,
+    cases: dict[str, Case],
+    answers: dict[str, Answer],
+    ask: Ask,
+    tell: Callable[[int], None],
+) -> Any:
+    """The arm as an Inspect solver; ``tell`` hears how many cases are answered."""
+    from inspect_ai.model import ModelOutput
+    from inspect_ai.solver import solver
 
     @solver(name=arm.name)
     def build() -> Any:
         async def solve(state: Any, generate: Any) -> Any:
             answer = await arm.act(cases[str(state.sample_id)], ask)
             answers[str(state.sample_id)] = answer
+            tell(len(answers))
             state.output = ModelOutput.from_content(str(state.model), answer.text)
             return state
 
@@ -200,6 +258,7 @@ def _scorer(trial: Trial, cases: dict[str, Case], answers: dict[str, Answer]) ->
     return build()
 
 
-def _check(log: EvalLog) -> None:
+def _check(log: EvalLog, far: Endpoint | None) -> None:
     if log.status != "success":
-        raise RuntimeError(log.error.message if log.error else f"Inspect ended with {log.status}.")
+        said = log.error.message if log.error else f"Inspect ended with {log.status}."
+        raise TaskFailed(far.without_key(said) if far else said)

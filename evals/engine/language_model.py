@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from . import packaged
 
@@ -25,6 +25,20 @@ THREADS = 2
 MAX_TOKENS = 1024
 BATCH = 32
 Chat = Sequence[Mapping[str, str]]  # messages, each with a role and a content
+
+
+class Responder(Protocol):
+    """What a trial needs of its target: a bundled model has it, and an endpoint."""
+
+    name: str
+    checksum: str
+    """Of what decides the answers; empty where nobody knows."""
+
+    def describe(self) -> Mapping[str, Any]:
+        """What a record says of it."""
+
+    def chat(self, chats: Sequence[Chat], max_new_tokens: int) -> list[str]:
+        """The next message of each conversation."""
 
 
 class LanguageModel:

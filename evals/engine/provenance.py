@@ -29,7 +29,7 @@ class Stopwatch:
 
 
 def describe(
-    *, watch: Stopwatch, seed: int, model: dict[str, str], data: list[dict[str, Any]], threads: int
+    *, watch: Stopwatch, seed: int, model: dict[str, Any], data: list[dict[str, Any]], threads: int
 ) -> dict[str, Any]:
     """The provenance part of a result."""
     return {

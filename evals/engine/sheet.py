@@ -166,7 +166,7 @@ def finish(
     sheet: Sheet,
     roles: Roles,
     *,
-    model: Mapping[str, str],
+    model: Mapping[str, Any],
     data: Sequence[Mapping[str, Any]],
     curves: Sequence[dict[str, Any]] = (),
     samples: Sequence[dict[str, Any]] = (),

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from . import registry
+from . import endpoints, registry
 from .params import BadParameter
 
 MAX_SEED = 2**31 - 1
+SLUG = re.compile(r"[-\w]{1,80}", re.ASCII)
+NAMES = {"mitigation", "risk", "target", "seed", "params", "endpoint"}
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,7 @@ class Spec:
     target: str
     seed: int
     params: Mapping[str, Any]
+    endpoint: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def create(
@@ -33,26 +37,32 @@ class Spec:
         target: str | None = None,
         seed: int = 0,
         params: Mapping[str, Any] | None = None,
+        endpoint: Mapping[str, Any] | None = None,
     ) -> Spec:
         """A checked specification with every default filled in.
 
-        Raises UnknownName or BadParameter.
+        ``endpoint`` says where the target is when it is no bundled one. Raises UnknownName
+        or BadParameter.
         """
         known = registry.get_mitigation(mitigation)
         risk = _one_of("risk", risk or known.risks[0], known.risks)
-        target = _one_of("target", target or known.targets[0], known.targets)
+        if endpoint:
+            target, endpoint = _far(known, target), endpoints.checked(endpoint)
+        else:
+            target = _one_of("target", target or known.targets[0], known.targets)
         if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= MAX_SEED:
             raise BadParameter(f"seed is a whole number from 0 to {MAX_SEED}; not {seed!r:.80}.")
         filled = _filled(known, dict(params or {}))
-        return cls(known.slug, risk, target, seed, MappingProxyType(filled))
+        far = MappingProxyType(dict(endpoint or {}))
+        return cls(known.slug, risk, target, seed, MappingProxyType(filled), far)
 
     @classmethod
     def from_dict(cls, given: Mapping[str, Any]) -> Spec:
         """A checked specification from plain values; raises UnknownName or BadParameter."""
-        unknown = set(given) - {"mitigation", "risk", "target", "seed", "params"}
+        unknown = set(given) - NAMES
         if unknown or "mitigation" not in given:
             raise BadParameter(
-                "A specification has mitigation, risk, target, seed, params"
+                "A specification has mitigation, risk, target, seed, params, endpoint"
                 + (f"; not {min(map(str, unknown))!r:.80}." if unknown else ".")
             )
         return cls.create(**given)
@@ -65,6 +75,7 @@ class Spec:
             "target": self.target,
             "seed": self.seed,
             "params": dict(self.params),
+            **({"endpoint": dict(self.endpoint)} if self.endpoint else {}),
         }
 
     @property
@@ -72,6 +83,19 @@ class Spec:
         """sha256 of the canonical JSON."""
         text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _far(known: registry.Mitigation, target: str | None) -> str:
+    """The name of an endpoint; raises BadParameter where it cannot give what is needed."""
+    if known.needs != "text":
+        what = {"logprobs": "the log-probabilities", "weights": "the weights"}[known.needs]
+        raise BadParameter(
+            f"{known.name} needs {what} of its target, which an endpoint does not give. "
+            f"Run it on {' or '.join(known.targets)}."
+        )
+    if not target or not SLUG.fullmatch(target):
+        raise BadParameter("An endpoint's name has letters, digits, - and _, up to 80 of them.")
+    return target
 
 
 def _one_of(what: str, name: str, known: tuple[str, ...]) -> str:

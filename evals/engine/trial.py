@@ -16,10 +16,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from . import inspecting, packaged
-from .language_model import Chat, LanguageModel
+from . import endpoints, inspecting, organisms, packaged
+from .language_model import Chat, Responder
 from .result import Progress
 from .sheet import Sheet
+from .spec import Spec
 
 TIMED = 12
 Report = Callable[[Progress], None]
@@ -93,11 +94,18 @@ class Outcome:
     scores: Mapping[str, float]
 
 
-def run(model: LanguageModel, trial: Trial, report: Report) -> list[Outcome]:
+def target(spec: Spec) -> Responder:
+    """What a specification attacks: a bundled model, or the endpoint that it names."""
+    if spec.endpoint:
+        return endpoints.Endpoint(spec.target, **spec.endpoint)
+    return organisms.load(spec.target)
+
+
+def run(model: Responder, trial: Trial, report: Report) -> list[Outcome]:
     """Every case under every arm, arm by arm, each arm an Inspect task.
 
     The undefended arm's answers are kept by digest, so that mitigations which share a target
-    and cases share them too.
+    and cases share them too; an endpoint's are not, since what stands behind it may change.
     """
     total, found = len(trial.cases) * len(trial.arms), []
     for place, arm in enumerate(trial.arms):
@@ -113,10 +121,8 @@ def _teller(report: Report, before: int, total: int, step: str) -> Callable[[int
     return lambda done: report(Progress(min(before + done, total), total, step))
 
 
-def _answers(
-    model: LanguageModel, trial: Trial, arm: Arm, tell: Callable[[int], None]
-) -> list[Answer]:
-    if arm.name != UNDEFENDED.name:
+def _answers(model: Responder, trial: Trial, arm: Arm, tell: Callable[[int], None]) -> list[Answer]:
+    if arm.name != UNDEFENDED.name or not model.checksum:
         return inspecting.run_arm(model, trial, arm, tell)
     kept = packaged.cache_dir() / "baselines" / f"{_digest(model, trial, arm)}.json"
     if kept.exists():
@@ -130,16 +136,16 @@ def _answers(
     return found
 
 
-def _digest(model: LanguageModel, trial: Trial, arm: Arm) -> str:
+def _digest(model: Responder, trial: Trial, arm: Arm) -> str:
     """What decides a baseline's answers: the model, the cases, the arm's code, the length."""
     cases = [[case.id, list(map(dict, case.chat)), dict(case.facts)] for case in trial.cases]
     code = source.getsource(arm.act)
-    said = [model.checksum, model.dtype, cases, code, trial.max_new_tokens]
+    said = [dict(model.describe()), cases, code, trial.max_new_tokens]
     return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def timing(
-    model: LanguageModel, trial: Trial, cases: Sequence[Case], report: Report
+    model: Responder, trial: Trial, cases: Sequence[Case], report: Report
 ) -> dict[str, list[float]]:
     """Milliseconds for one case at a time, for each arm, after one to warm up."""
     report(Progress(0, 0, "timing"))

@@ -43,7 +43,7 @@ def queued(**params: Any) -> Run:
 def engine(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
     """Put a small program in the engine's place."""
     monkeypatch.setattr(
-        worker, "_command", lambda spec, out: [sys.executable, "-c", code, str(out)]
+        worker, "_command", lambda spec, out, far: [sys.executable, "-c", code, str(out)]
     )
 
 

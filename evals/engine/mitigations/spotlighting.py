@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 
-from evals.engine import organisms, provenance, trial
+from evals.engine import provenance, trial
 from evals.engine.datasets import describe, documents
 from evals.engine.datasets.documents import Document
 from evals.engine.organisms import document_assistant as assistant
@@ -143,7 +143,7 @@ def score(case: Case, answer: Answer) -> dict[str, float]:
 def measure(spec: Spec, report: Report) -> Result:
     """Measure delimiting, datamarking and encoding on the document assistant."""
     watch = provenance.Stopwatch()
-    model = organisms.load(spec.target)
+    model = trial.target(spec)
     given = cases(spec.params["n"], spec.seed)
     arms = [UNDEFENDED, *map(_arm, METHODS)]
     scored = [measure.name for measure in MEASURES if measure.unit == "share"]

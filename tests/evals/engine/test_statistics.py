@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import mannwhitneyu
+from scipy.stats import mannwhitneyu, permutation_test
 from sklearn.metrics import cohen_kappa_score, roc_auc_score
 from statsmodels.stats.contingency_tables import mcnemar as reference_mcnemar
-from statsmodels.stats.proportion import proportion_confint
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.power import NormalIndPower
+from statsmodels.stats.proportion import proportion_confint, proportion_effectsize
 
 from evals.engine import statistics as stats
 
@@ -86,3 +88,60 @@ def test_kappa_equals_scikit_learn(pairs: list[tuple[bool, bool]]) -> None:
     ours, theirs = zip(*pairs, strict=True)
     if len({*ours, *theirs}) > 1:
         assert stats.cohen_kappa(ours, theirs) == pytest.approx(cohen_kappa_score(ours, theirs))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_sign_flips_equal_scipys_exact_permutations(seed: int) -> None:
+    gaps = np.random.default_rng(seed).normal(0.3, 1, 12)
+    exact = permutation_test(
+        (gaps,), np.mean, permutation_type="samples", n_resamples=np.inf, alternative="two-sided"
+    )
+    assert stats.sign_flip(gaps.tolist(), seed=0) == pytest.approx(exact.pvalue, abs=0.02)
+
+
+def test_sign_flips_of_clusters_know_how_few_they_are() -> None:
+    gaps, clusters = [1.0] * 40, [i // 10 for i in range(40)]
+    # Four clusters, all one way: 2 of 2^4 arrangements are as far out.
+    assert stats.sign_flip(gaps, seed=0, clusters=clusters) == pytest.approx(2 / 16, abs=0.02)
+    assert stats.sign_flip(gaps, seed=0) < 0.001
+    assert stats.sign_flip([0.0] * 10, seed=0) == 1
+
+
+@pytest.mark.parametrize(
+    "p_values", [[0.04], [0.01, 0.04, 0.03, 0.005], [0.5, 0.5, 0.9], [0.02, 0.02, 1.0, 0.0]]
+)
+def test_holm_equals_statsmodels(p_values: list[float]) -> None:
+    reference = multipletests(p_values, method="holm")[1]
+    assert stats.holm(p_values) == pytest.approx(list(reference), abs=1e-12)
+
+
+@pytest.mark.parametrize(("rate", "n"), [(0.3, 100), (0.5, 100), (0.6, 60), (0.9, 200), (0.5, 400)])
+def test_the_detectable_difference_has_a_power_of_four_fifths(rate: float, n: int) -> None:
+    gap = stats.detectable_difference(rate, n)
+    effect = proportion_effectsize(rate, rate - gap)
+    power = NormalIndPower().power(effect, n, 0.05, ratio=1.0)
+    # statsmodels takes Cohen's arcsine scale, ours the plain one: near, not equal.
+    assert power == pytest.approx(0.8, abs=0.03)
+
+
+def test_more_prompts_show_smaller_differences() -> None:
+    gaps = [stats.detectable_difference(0.5, n) for n in (30, 100, 300, 1000)]
+    assert gaps == sorted(gaps, reverse=True)
+    assert 0 < gaps[-1] < 0.07
+
+
+@pytest.mark.parametrize(("truth", "missed", "alarms"), [(0.5, 0.2, 0.1), (0.1, 0.3, 0.05)])
+def test_a_judges_error_is_undone(truth: float, missed: float, alarms: float) -> None:
+    seen = truth * (1 - missed) + (1 - truth) * alarms
+    value, low, high = stats.corrected_rate(round(seen * 10_000), 10_000, missed, alarms)
+    assert value == pytest.approx(truth, abs=1e-3)
+    assert low < truth < high
+
+
+def test_a_perfect_judge_corrects_nothing() -> None:
+    assert stats.corrected_rate(30, 100, 0, 0) == stats.wilson(30, 100)
+
+
+def test_a_judge_no_better_than_chance_is_refused() -> None:
+    with pytest.raises(ValueError, match="chance"):
+        stats.corrected_rate(30, 100, 0.6, 0.4)
