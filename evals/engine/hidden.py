@@ -37,10 +37,19 @@ def states(model: LanguageModel, chats: Sequence[Chat], layer: int, pool: str) -
 def _pooled(model: LanguageModel, texts: Sequence[str], layer: int, pool: str) -> np.ndarray:
     import torch
 
-    encoded = model._encode(texts, side="left")
-    with torch.inference_mode():
-        out = model.model.get_decoder()(**encoded, output_hidden_states=True, use_cache=False)
-    found = out.hidden_states[layer + 1].float()
+    encoded, seen = model._encode(texts, side="left"), []
+
+    def see(module: Any, given: Any, out: Any) -> None:
+        seen.append(out[0] if isinstance(out, tuple) else out)
+
+    # A hook of ours sees what a steered layer gives; the library's record is made before that.
+    handle = layers(model)[layer].register_forward_hook(see)
+    try:
+        with torch.inference_mode():
+            model.model.get_decoder()(**encoded, use_cache=False)
+    finally:
+        handle.remove()
+    found = seen[0].float()
     if pool == "last":
         return np.asarray(found[:, -1].numpy())
     mask = encoded["attention_mask"][:, :, None].float()

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from evals.engine import attacks, datasets, judges, provenance, trial
 from evals.engine.datasets import describe, requests
-from evals.engine.language_model import Chat, LanguageModel
+from evals.engine.language_model import Chat, Responder
 from evals.engine.params import Param
 from evals.engine.result import Progress, Result
 from evals.engine.sheet import Measure, Roles, Sheet, finish, refusal_note
@@ -99,12 +99,12 @@ def measure(
     spec: Spec,
     report: Report,
     watch: provenance.Stopwatch,
-    model: LanguageModel,
+    model: Responder,
     arms: Sequence[Arm],
     rewrite: Rewrite,
     *,
     notes: Sequence[str],
-    models: Mapping[str, LanguageModel] | None = None,
+    models: Mapping[str, Responder] | None = None,
     attack: str = "non-refusal-readable",
     primary: str = "",
     curves: Sequence[dict[str, object]] = (),
@@ -144,8 +144,8 @@ def _trial(spec: Spec, given: Sequence[Case], arm: Arm) -> Trial:
 def _time(
     spec: Spec,
     sheet: Sheet,
-    model: LanguageModel,
-    models: Mapping[str, LanguageModel],
+    model: Responder,
+    models: Mapping[str, Responder],
     arms: Sequence[Arm],
     report: Report,
 ) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from evals.engine import jailbreaks, organisms, provenance
+from evals.engine import jailbreaks, provenance, trial
 from evals.engine.datasets import requests
 from evals.engine.language_model import Chat
 from evals.engine.params import Param
@@ -97,5 +97,5 @@ def measure(spec: Spec, report: Report) -> Result:
         "The adaptive attack shows requests that were complied with, and calls the others "
         "outdated.",
     ]
-    model = organisms.load(spec.target)
+    model = trial.target(spec)
     return jailbreaks.measure(spec, report, watch, model, arms, rewrite, notes=notes)

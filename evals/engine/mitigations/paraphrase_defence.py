@@ -7,7 +7,7 @@ paraphraser which words must stay.
 
 from __future__ import annotations
 
-from evals.engine import jailbreaks, judges, organisms, provenance
+from evals.engine import jailbreaks, judges, provenance, trial
 from evals.engine.language_model import Chat
 from evals.engine.params import Param
 from evals.engine.registry import mitigation
@@ -61,5 +61,5 @@ def measure(spec: Spec, report: Report) -> Result:
         "The target paraphrases for itself; where it refuses to, the prompt counts as refused.",
         "The adaptive attack tells the paraphraser which sentence to keep.",
     ]
-    model = organisms.load(spec.target)
+    model = trial.target(spec)
     return jailbreaks.measure(spec, report, watch, model, arms, rewrite, notes=notes)

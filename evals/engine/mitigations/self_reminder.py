@@ -7,7 +7,7 @@ prescribes the opening of the answer right before the reminder that comes last.
 
 from __future__ import annotations
 
-from evals.engine import jailbreaks, organisms, provenance
+from evals.engine import jailbreaks, provenance, trial
 from evals.engine.language_model import Chat
 from evals.engine.registry import mitigation
 from evals.engine.result import Result
@@ -70,5 +70,5 @@ def measure(spec: Spec, report: Report) -> Result:
     notes = [
         "The adaptive attack calls the reminders a test and prescribes the answer's opening.",
     ]
-    model = organisms.load(spec.target)
+    model = trial.target(spec)
     return jailbreaks.measure(spec, report, watch, model, arms, rewrite, notes=notes)
