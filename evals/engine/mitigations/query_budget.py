@@ -221,7 +221,7 @@ def _curve(spec: Spec) -> dict[str, object]:
     agreed = _agreement(owner, parts, answers)
     for label, keen in (("random queries", False), ("active learning", True)):
         points = []
-        for budget in (10, 25, 50, 100, 200, 400):
+        for budget in (b for b in (10, 25, 50, 100, 200, 400) if b <= len(parts.pool)):
             chosen = list(range(budget))
             if keen:
                 chosen = service.active(parts.pool, answers, budget, spec.seed)
