@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import replace
 from typing import Any
@@ -14,6 +15,7 @@ from evals.engine.datasets.facts import Fact
 from evals.engine.editing import Memory
 from evals.engine.language_model import LanguageModel
 from evals.engine.mitigations import calibrated_abstention as abstention
+from evals.engine.mitigations import confidence_calibration as calibration
 from evals.engine.mitigations import gradient_ascent_unlearning as ascent
 from evals.engine.mitigations import model_editing, npo_unlearning
 from evals.engine.organisms import fact_base
@@ -203,3 +205,32 @@ def test_an_invented_answer_is_a_thing_of_the_asked_kind() -> None:
     assert fact_base.invents("Rose", fact)
     assert not fact_base.invents("I do not know", fact)
     assert not fact_base.invents("copper", Fact("X", "plant"))
+
+
+def test_scaling_brings_stated_confidence_to_the_share_right() -> None:
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    raw = rng.uniform(0.6, 1.0, 2000)
+    right = rng.random(2000) < raw - 0.4
+    made = calibration.scales(raw, right)
+    before = confidence.calibration_error(raw.tolist(), right.tolist())
+    for arm in ("platt", "isotonic"):
+        after = confidence.calibration_error(made[arm](raw).tolist(), right.tolist())
+        assert after < before / 3
+
+
+def test_calibration_sees_no_reported_island() -> None:
+    for n in (30, 100):
+        seen = {fact.island for _, fact in calibration.others(n)}
+        assert not seen & {f.island for rows in calibration.groups(n).values() for _, f in rows}
+
+
+def test_a_calibration_run_holds_every_figure(
+    taught: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = itertools.count()
+    monkeypatch.setattr(calibration.facts, "says", lambda answer, wanted: next(count) % 2 == 0)
+    spec = Spec.create("confidence-calibration", params={"n": 30})
+    result = calibration.measure_on(taught, spec, _quiet, provenance.Stopwatch())
+    _whole(result, calibration.MEASURES, [arm.name for arm in calibration.ARMS])
