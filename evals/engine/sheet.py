@@ -83,6 +83,10 @@ class Sheet:
         values = self._values[measure, arm]
         return float(np.mean(list(values.values()))) if values else 0.0
 
+    def values(self, measure: str, arm: str) -> dict[str, float]:
+        """What was entered for a measure under an arm, by unit."""
+        return dict(self._values[measure, arm])
+
     def metrics(self) -> list[Metric]:
         """Every figure with its interval."""
         return [

@@ -50,11 +50,12 @@ def bootstrap(
     values: Sequence[float],
     seed: int,
     clusters: Sequence[object] | None = None,
-    statistic: Callable[[np.ndarray], float] = lambda x: float(np.mean(x)),
+    statistic: Callable[[np.ndarray], float] | None = None,
 ) -> Interval:
     """Percentile bootstrap of a statistic (Efron 1979), by whole clusters where given.
 
-    ``values`` and ``clusters`` have one length. Raises ValueError where there is none.
+    ``values`` and ``clusters`` have one length; the statistic is the mean unless one is given.
+    Raises ValueError where there is none.
     """
     data = np.asarray(values, dtype=float)
     if data.size == 0:
@@ -62,8 +63,13 @@ def bootstrap(
     groups = _groups(data, clusters)
     rng = np.random.default_rng(seed)
     picks = rng.integers(0, len(groups), size=(RESAMPLES, len(groups)))
-    drawn = [statistic(np.concatenate([groups[i] for i in row])) for row in picks]
-    value = statistic(data)
+    if statistic is None:  # sums are enough for a mean, and a hundred times as fast
+        sums, sizes = (np.array([f(group) for group in groups]) for f in (np.sum, np.size))
+        drawn = list(sums[picks].sum(axis=1) / sizes[picks].sum(axis=1))
+        value = float(np.mean(data))
+    else:
+        drawn = [statistic(np.concatenate([groups[i] for i in row])) for row in picks]
+        value = statistic(data)
     low, high = np.percentile(drawn, [2.5, 97.5])
     return Interval(value, min(float(low), value), max(float(high), value))
 

@@ -1,209 +1,230 @@
-"""Output perturbation against membership inference: give away less of the probabilities.
+"""Output perturbation: tell less about each answer, so that less can be stolen through it.
 
-The victim has passed often over few sentences, so members are likelier than others. Its
-interface gives the probability of every token of a text: whole, rounded, with fresh noise,
-with noise that is the same whenever the same text is asked for, or only whether the token was
-the likeliest. The attacker calls the likelier half members (Yeom et al. 2018,
-arXiv:1709.01604). The adaptive one averages repeated answers, or counts the tokens that were
-likeliest, which every interface gives away.
+Three ways: round probabilities to one digit, add noise that keeps the top label, tell the top
+label alone. Two things are stolen: membership of the training data (Shokri et al. 2017,
+arXiv:1610.05820: a threshold on the confidence, set on a service of the attacker's own) and
+the model (Tramèr et al. 2016: a copy trained on the answers). The adaptive attacker needs
+labels only: members keep theirs when words are dropped (Choquette-Choo et al. 2021,
+arXiv:2007.14321).
 """
 
 from __future__ import annotations
 
-import hashlib
-import math
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from evals.engine import provenance, seeded, tiny
-from evals.engine.datasets import describe, everyday
+from evals.engine import datasets, provenance, seed_notes, service
+from evals.engine import statistics as stats
 from evals.engine.params import Param
 from evals.engine.registry import mitigation
-from evals.engine.result import Result
-from evals.engine.seeded import Seeded, Steps
-from evals.engine.sheet import Measure, Roles, finish
+from evals.engine.result import Arm, Progress, Result
+from evals.engine.service import Classifier, Split, Text
+from evals.engine.sheet import Measure, Roles, Sheet, finish
 from evals.engine.spec import Spec
 from evals.engine.trial import Report
 
-ARMS = seeded.arms(
-    {
-        "noisy": "Fresh noise",
-        "sticky": "Noise fixed for each text",
-        "rounded": "Rounded",
-        "label": "Likeliest token alone",
-    }
+ARMS = (
+    Arm("undefended", "Full probabilities"),
+    Arm("rounded", "One digit"),
+    Arm("noise", "Noise, top label kept"),
+    Arm("label-only", "Top label alone"),
 )
-PRIMARY = "sticky"
-LEAST = 1e-3
+PRIMARY = "label-only"
+NOISE = 0.25
+COPIES = 12  # versions with words dropped, for the attack by labels alone
+DROPPED = 0.5
+TIMED = 30
 MEASURES = (
-    Measure("attack-success", "Advantage of asking once (0 is chance)", "lower", "advantage"),
-    Measure("attack-success-adaptive", "Advantage of averaging answers", "lower", "advantage"),
-    Measure("attack-success-label", "Advantage of counting first guesses", "lower", "advantage"),
-    Measure("utility", "Sentences told from garbled ones by likelihood", "higher"),
-    Measure("false-alarms", "Others taken for members, asking once", "lower"),
-    Measure("latency", "Answering one text (median)", "lower", unit="ms"),
+    Measure("attack-success", "Membership guessed right, by confidence", "lower"),
+    Measure("attack-success-adaptive", "Membership guessed right, by labels of variants", "lower"),
+    Measure("attack-success-copy", "A copy agrees with the service", "lower"),
+    Measure("benign-refusal", "Top labels changed or withheld", "lower"),
+    Measure("utility", "Paragraphs labelled right", "higher"),
+    Measure("squared-error", "Error of the stated probabilities (Brier)", "lower", unit="points"),
+    Measure("latency", "Time for one answer (median)", "lower", unit="ms"),
 )
-Interface = Callable[[str, "Answers", np.random.Generator], np.ndarray]
-"""The numbers that the interface gives for a text, one a token."""
+Answers = Callable[[Sequence[str]], np.ndarray]
+"""Texts to what the service tells, of shape (texts, classes)."""
 
 
-class Answers:
-    """What the model itself thinks of texts: probability of each token, and whether first."""
-
-    def __init__(self, model: tiny.TinyModel, texts: Sequence[str]) -> None:
-        scored = model.scored(texts)
-        self.truth = {t: np.exp(-np.array(nll)) for t, (nll, _) in zip(texts, scored, strict=True)}
-        scored = model.scored(texts)
-        self.first = {t: np.array(hit, float) for t, (_, hit) in zip(texts, scored, strict=True)}
-
-
-def interfaces(noise: float, digits: int) -> Mapping[str, Interface]:
-    """What each arm gives away."""
-
-    def noisy(text: str, own: Answers, rng: np.random.Generator) -> np.ndarray:
-        found = own.truth[text]
-        return np.clip(found + rng.laplace(0, noise, found.shape), 0, 1)
-
-    def sticky(text: str, own: Answers, rng: np.random.Generator) -> np.ndarray:
-        key = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8])
-        return noisy(text, own, np.random.default_rng(key))
-
-    return {
-        "undefended": lambda text, own, rng: own.truth[text],
-        "noisy": noisy,
-        "sticky": sticky,
-        "rounded": lambda text, own, rng: np.round(own.truth[text], digits),
-        "label": lambda text, own, rng: own.first[text],
-    }
+def perturb(answers: np.ndarray, arm: str, rng: np.random.Generator) -> np.ndarray:
+    """What an arm tells of these probabilities; of the same shape, rows sum to about 1."""
+    if arm == "rounded":
+        return np.round(answers, 1)
+    if arm == "label-only":
+        return np.eye(answers.shape[1])[answers.argmax(axis=1)]
+    if arm == "noise":
+        noisy = np.clip(answers + rng.normal(0, NOISE, answers.shape), 1e-3, None)
+        return _keep_top(noisy / noisy.sum(axis=1, keepdims=True), answers.argmax(axis=1))
+    return answers
 
 
-def likelihood(given: np.ndarray) -> float:
-    """The mean log of what the interface gave, nothing below ``LEAST``."""
-    return float(np.log(np.maximum(given, LEAST)).mean())
+def _keep_top(noisy: np.ndarray, top: np.ndarray) -> np.ndarray:
+    """Swap each row's largest entry into the place of the true top label."""
+    found, rows = noisy.copy(), np.arange(len(noisy))
+    largest = noisy.argmax(axis=1)
+    found[rows, top], found[rows, largest] = noisy[rows, largest], noisy[rows, top]
+    return found
+
+
+def served(model: Classifier, arm: str, seed: int) -> Answers:
+    """The service as its users see it under an arm."""
+    rng = np.random.default_rng([seed, 17])
+    return lambda texts: perturb(model.predict(texts), arm, rng)
+
+
+def confidence(ask: Answers, rows: Sequence[Text], rng: np.random.Generator) -> np.ndarray:
+    """The attacker's score of each row: the probability told for its true label."""
+    told = ask([row.text for row in rows])
+    return told[np.arange(len(rows)), [row.label for row in rows]]
+
+
+def sturdiness(ask: Answers, rows: Sequence[Text], rng: np.random.Generator) -> np.ndarray:
+    """The share of variants with words dropped that still get the true label."""
+    variants = [_dropped(row.text, rng) for row in rows for _ in range(COPIES)]
+    labels = ask(variants).argmax(axis=1).reshape(len(rows), COPIES)
+    return np.asarray((labels == np.array([[row.label] for row in rows])).mean(axis=1))
+
+
+def _dropped(text: str, rng: np.random.Generator) -> str:
+    words = text.split()
+    return " ".join(
+        w for w, keep in zip(words, rng.random(len(words)) > DROPPED, strict=True) if keep
+    )
+
+
+ATTACKS = {"attack-success": confidence, "attack-success-adaptive": sturdiness}
 
 
 @mitigation(
     slug="output-perturbation",
-    name="Output perturbation",
-    summary="Rounds, blurs or hides probabilities, so that they tell less about the training data.",
+    name="Output perturbation and rounding",
+    summary="Tells rounded or noisy probabilities, or the top label alone.",
     stage="deployment",
-    risks=("membership-inference",),
-    targets=("tiny-transformer",),
+    risks=("membership-inference", "model-extraction"),
+    targets=(service.TARGET.slug,),
     needs="logprobs",
     static_only=False,
     minutes=1,
     params=(
-        Param("n", "int", 100, "members, and as many others, of a seed", low=20, high=400),
-        Param("noise", "float", 0.3, "scale of the Laplace noise on a probability", high=2.0),
-        Param("digits", "int", 1, "decimals of rounded probabilities", low=0, high=6),
-        Param("repeats", "int", 50, "answers that the adaptive attacker averages", low=1, high=500),
-        Param("steps", "int", 250, "training steps", low=10, high=2000),
-        seeded.SEEDS,
+        Param("seeds", "int", 3, "services trained", low=3, high=10),
+        Param("n", "int", 150, "members, and as many others, for each seed", low=30, high=200),
+        Param("queries", "int", 400, "queries for a copy", low=20, high=500),
     ),
 )
 def measure(spec: Spec, report: Report) -> Result:
-    """Train an overfitted model, and tell its members through each interface."""
-    watch, sheet = provenance.Stopwatch(), Seeded(ARMS, MEASURES, spec.seed)
-    steps, samples = Steps(report, spec.params["seeds"]), []
-    given = interfaces(spec.params["noise"], spec.params["digits"])
-    for seed in seeded.seeds(spec):
-        members = everyday.sentences(spec.params["n"], seed)
-        others = [s for s in everyday.sentences(2 * len(members), seed, "test")
-                  if s not in members][: len(members)]  # fmt: skip
-        vocabulary = tiny.Vocabulary([*members, *others])
-        model = tiny.train(members, vocabulary, tiny.Recipe(steps=spec.params["steps"]), seed)
-        garbled = [
-            _garbled(text, np.random.default_rng([seed, i])) for i, text in enumerate(others)
-        ]
-        own = Answers(model, [*members, *others, *garbled])
-        for arm, interface in given.items():
-            samples += _attack(sheet, arm, seed, interface, own, members, others, spec)
-            _utility(sheet, arm, seed, interface, own, others, garbled)
-        steps.tick("trained and attacked")
-    for arm, interface in given.items():
-        sheet.add_times({arm: seeded.milliseconds(_asker(model, interface), others)})
+    """Measure membership inference and copying under three perturbations."""
+    watch = provenance.Stopwatch()
+    sheet = Sheet(ARMS, MEASURES, spec.seed)
+    rocs: dict[str, tuple[list[float], list[float]]] = {}
+    for place in range(spec.params["seeds"]):
+        report(Progress(place, spec.params["seeds"], "training and attacking a service"))
+        _one(sheet, spec, spec.seed + place, rocs)
     return finish(
         spec,
         watch,
         sheet,
-        Roles("attack-success", PRIMARY, utility="utility"),
-        model=model.describe(),
-        data=[describe("members", list(members))],
-        samples=samples,
-        threads=tiny.THREADS,
-        notes=[
-            sheet.by_seed("attack-success"),
-            "Advantage is twice the share told rightly, less one: 0 is chance, 1 is certainty. "
-            "Half of the texts are members, and the attacker knows that.",
-            "The model is overfitted on purpose; larger corpora leave far less to infer.",
-        ],
+        Roles("attack-success", PRIMARY, "benign-refusal", "utility"),
+        model={"name": "TF-IDF and softmax regression, trained in the run"},
+        data=[datasets.describe("paragraphs", [row.text for row in service.split(spec.seed).test])],
+        curves=[_curve(rocs)],
+        notes=_notes(sheet, spec),
     )
 
 
-def _asker(model: tiny.TinyModel, interface: Interface) -> Callable[[str], object]:
-    rng = np.random.default_rng(0)
-    return lambda text: interface(text, Answers(model, [text]), rng)
-
-
-def _garbled(text: str, rng: np.random.Generator) -> str:
-    """The text with two neighbouring words exchanged."""
-    words = text.split()
-    at = int(rng.integers(1, len(words) - 2))
-    return " ".join([*words[:at], words[at + 1], words[at], *words[at + 2 :]])
-
-
-def _attack(
-    sheet: Seeded,
-    arm: str,
-    seed: int,
-    interface: Interface,
-    own: Answers,
-    members: Sequence[str],
-    others: Sequence[str],
-    spec: Spec,
-) -> list[dict[str, object]]:
-    rng, texts = np.random.default_rng([seed, 101]), [*members, *others]
-    repeats = spec.params["repeats"]
-    once = [likelihood(interface(text, own, rng)) for text in texts]
-    averaged = [
-        likelihood(np.mean([interface(text, own, rng) for _ in range(repeats)], axis=0))
-        for text in texts
-    ]
-    guesses = [float(own.first[text].mean()) for text in texts]
-    won = told(once, rng)
-    sheet.enter("attack-success", arm, seed, won)
-    sheet.enter("false-alarms", arm, seed, [value < 0 for value in won[len(members) :]])
-    sheet.enter("attack-success-adaptive", arm, seed, told(averaged, rng))
-    sheet.enter("attack-success-label", arm, seed, told(guesses, np.random.default_rng(seed)))
-    said = [f"mean log-probability {value:.3f}" for value in once]
-    return seeded.samples("attack-success", arm, seed, texts, said, [v > 0 for v in won])
-
-
-def told(scores: Sequence[float], rng: np.random.Generator) -> list[float]:
-    """1 for each text rightly told, else -1, calling the higher half members, ties by lot.
-
-    The first half of ``scores`` belongs to members.
-    """
-    half = len(scores) // 2
-    order = np.lexsort((rng.random(len(scores)), np.array(scores)))
-    called = np.zeros(len(scores), dtype=bool)
-    called[order[half:]] = True
-    truth = np.arange(len(scores)) < half
-    return [1.0 if a == b else -1.0 for a, b in zip(called, truth, strict=True)]
-
-
-def _utility(
-    sheet: Seeded,
-    arm: str,
-    seed: int,
-    interface: Interface,
-    own: Answers,
-    others: Sequence[str],
-    garbled: Sequence[str],
+def _one(
+    sheet: Sheet, spec: Spec, seed: int, rocs: dict[str, tuple[list[float], list[float]]]
 ) -> None:
-    rng, found = np.random.default_rng([seed, 102]), []
-    for right, wrong in zip(others, garbled, strict=True):
-        gap = likelihood(interface(right, own, rng)) - likelihood(interface(wrong, own, rng))
-        found.append(0.5 if math.isclose(gap, 0, abs_tol=1e-9) else float(gap > 0))
-    sheet.enter("utility", arm, seed, found)
+    """Train a service and the attacker's own, attack every arm, enter what came of it."""
+    parts, n = service.split(seed), spec.params["n"]
+    owner = service.trained(parts.private)
+    half = len(parts.pool) // 2
+    shadow = service.trained(parts.pool[:half])
+    inside, outside = parts.private[:n], parts.test[:n]
+    for arm in (arm.name for arm in ARMS):
+        ask = served(owner, arm, seed)
+        own = served(shadow, arm, seed)
+        for name, score in ATTACKS.items():
+            rng = np.random.default_rng([seed, 19])
+            cut = best_cut(score(own, parts.pool[:half], rng), score(own, parts.pool[half:], rng))
+            scores = score(ask, inside, rng), score(ask, outside, rng)
+            _enter_guesses(sheet, name, arm, seed, scores, cut, (inside, outside))
+            row = rocs.setdefault(
+                f"{arm}, {name.removeprefix('attack-success')[1:] or 'confidence'}", ([], [])
+            )
+            row[0].extend(scores[0].tolist())
+            row[1].extend(scores[1].tolist())
+        _enter_service(sheet, arm, seed, owner, parts, ask, spec)
+
+
+def best_cut(members: np.ndarray, others: np.ndarray) -> float:
+    """The score from which on the attacker says "member": the best on its own service."""
+    cuts = np.unique(np.concatenate([members, others]))
+    gains = [(members >= cut).mean() - (others >= cut).mean() for cut in cuts]
+    return float(cuts[int(np.argmax(gains))])
+
+
+def _enter_guesses(
+    sheet: Sheet,
+    name: str,
+    arm: str,
+    seed: int,
+    scores: tuple[np.ndarray, np.ndarray],
+    cut: float,
+    rows: tuple[Sequence[Text], Sequence[Text]],
+) -> None:
+    for inside, found, texts in zip((True, False), scores, rows, strict=True):
+        for score, row in zip(found, texts, strict=True):
+            right = bool(score >= cut) == inside
+            sheet.add(name, arm, f"seed{seed}-{inside}-{row.id}", right, f"text-{row.id}")
+
+
+def _enter_service(
+    sheet: Sheet, arm: str, seed: int, owner: Classifier, parts: Split, ask: Answers, spec: Spec
+) -> None:
+    queries = parts.pool[: spec.params["queries"]]
+    copy = service.copied(queries, ask([row.text for row in queries]))
+    texts = [row.text for row in parts.test]
+    inner, told, guessed = owner.predict(texts), ask(texts), copy.predict(texts)
+    for i, row in enumerate(parts.test):
+        unit, cluster = f"seed{seed}-{row.id}", f"text-{row.id}"
+        top = told[i].argmax()
+        truth = np.eye(told.shape[1])[row.label]
+        sheet.add(
+            "attack-success-copy", arm, unit, guessed[i].argmax() == inner[i].argmax(), cluster
+        )
+        sheet.add("benign-refusal", arm, unit, top != inner[i].argmax(), cluster)
+        sheet.add("utility", arm, unit, top == row.label, cluster)
+        sheet.add("squared-error", arm, unit, float(((told[i] - truth) ** 2).sum()), cluster)
+    for i, text in enumerate(texts[:TIMED]):
+        start = time.perf_counter()
+        ask([text])
+        sheet.add("latency", arm, f"seed{seed}-timed-{i}", 1000 * (time.perf_counter() - start))
+
+
+def _curve(rocs: dict[str, tuple[list[float], list[float]]]) -> dict[str, object]:
+    series = [
+        {"label": name, "auc": stats.auc(inside, outside),
+         "points": [list(point) for point in stats.roc(inside, outside)]}
+        for name, (inside, outside) in rocs.items()
+    ]  # fmt: skip
+    return {
+        "name": "roc",
+        "title": "Members found against others taken for members",
+        "x_label": "others taken for members",
+        "y_label": "members found",
+        "series": series,
+    }
+
+
+def _notes(sheet: Sheet, spec: Spec) -> list[str]:
+    return [
+        "Half of those asked about are members, so guessing is right half the time.",
+        "The attacker sets its threshold on a service of its own, trained on other paragraphs "
+        "and perturbed alike.",
+        f"The attack by labels alone asks {COPIES} times for each paragraph, each time with "
+        f"{DROPPED:.0%} of the words dropped.",
+        seed_notes.by_seed(sheet, "attack-success"),
+    ]
