@@ -50,22 +50,44 @@ def bootstrap(
     values: Sequence[float],
     seed: int,
     clusters: Sequence[object] | None = None,
-    statistic: Callable[[np.ndarray], float] = lambda x: float(np.mean(x)),
+    statistic: Callable[[np.ndarray], float] | None = None,
 ) -> Interval:
     """Percentile bootstrap of a statistic (Efron 1979), by whole clusters where given.
 
-    ``values`` and ``clusters`` have one length. Raises ValueError where there is none.
+    ``values`` and ``clusters`` have one length; the statistic is the mean unless given. Raises
+    ValueError where there is none.
     """
     data = np.asarray(values, dtype=float)
     if data.size == 0:
         raise ValueError("nothing to resample")
     groups = _groups(data, clusters)
     rng = np.random.default_rng(seed)
-    picks = rng.integers(0, len(groups), size=(RESAMPLES, len(groups)))
-    drawn = [statistic(np.concatenate([groups[i] for i in row])) for row in picks]
-    value = statistic(data)
+    drawn: list[float] = []
+    for rows in _portions(RESAMPLES, len(groups)):
+        picks = rng.integers(0, len(groups), size=(rows, len(groups)))
+        drawn += _statistics(groups, picks, statistic)
+    value = float(data.mean()) if statistic is None else statistic(data)
     low, high = np.percentile(drawn, [2.5, 97.5])
     return Interval(value, min(float(low), value), max(float(high), value))
+
+
+def _portions(rows: int, width: int) -> list[int]:
+    """``rows`` in portions of at most some millions of cells, which bounds the memory."""
+    portion = max(1, min(rows, 4_000_000 // width))
+    return [min(portion, rows - start) for start in range(0, rows, portion)]
+
+
+def _statistics(
+    groups: list[np.ndarray],
+    picks: np.ndarray,
+    statistic: Callable[[np.ndarray], float] | None,
+) -> list[float]:
+    if statistic is not None:
+        return [statistic(np.concatenate([groups[i] for i in row])) for row in picks]
+    sums = np.array([group.sum() for group in groups])
+    sizes = np.array([group.size for group in groups])
+    found: np.ndarray = sums[picks].sum(axis=1) / sizes[picks].sum(axis=1)
+    return found.tolist()
 
 
 def _groups(data: np.ndarray, clusters: Sequence[object] | None) -> list[np.ndarray]:
@@ -131,8 +153,13 @@ def sign_flip(gaps: Sequence[float], seed: int, clusters: Sequence[object] | Non
     one counted in, so that p is never 0.
     """
     sums = np.array([group.sum() for group in _groups(np.asarray(gaps, dtype=float), clusters)])
-    signs = np.random.default_rng(seed).choice([-1.0, 1.0], size=(5000, len(sums)))
-    drawn = np.abs(signs @ sums)
+    rng = np.random.default_rng(seed)
+    drawn = np.concatenate(
+        [
+            np.abs(rng.choice([-1.0, 1.0], size=(rows, len(sums))) @ sums)
+            for rows in _portions(5000, len(sums))
+        ]
+    )
     return float((1 + (drawn >= abs(sums.sum()) - 1e-12).sum()) / (1 + len(drawn)))
 
 

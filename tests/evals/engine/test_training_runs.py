@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from evals.engine import registry, runner, scrubbers
-from evals.engine.mitigations import pii_scrubbing
+from evals.engine.mitigations import canary_audit, dp_sgd, pii_scrubbing
 from evals.engine.spec import Spec
 
 SMALL: dict[str, dict[str, Any]] = {
@@ -34,6 +34,8 @@ def test_a_run_has_every_arm_and_the_four_kinds_of_figures(
 ) -> None:
     quick = {**pii_scrubbing.SCRUBS, "presidio": scrubbers.by_patterns}
     monkeypatch.setattr(pii_scrubbing, "SCRUBS", quick)
+    for module in (pii_scrubbing, dp_sgd, canary_audit):
+        monkeypatch.setattr(module, "DECOYS", 3)
     told: list[int] = []
     result = runner.run(Spec.create(slug, params=SMALL[slug]), lambda p: told.append(p.done))
     assert told == sorted(told)
