@@ -54,40 +54,24 @@ def bootstrap(
 ) -> Interval:
     """Percentile bootstrap of a statistic (Efron 1979), by whole clusters where given.
 
-    ``values`` and ``clusters`` have one length; the statistic is the mean unless given. Raises
-    ValueError where there is none.
+    ``values`` and ``clusters`` have one length; the statistic is the mean unless one is given.
+    Raises ValueError where there is none.
     """
     data = np.asarray(values, dtype=float)
     if data.size == 0:
         raise ValueError("nothing to resample")
     groups = _groups(data, clusters)
     rng = np.random.default_rng(seed)
-    drawn: list[float] = []
-    for rows in _portions(RESAMPLES, len(groups)):
-        picks = rng.integers(0, len(groups), size=(rows, len(groups)))
-        drawn += _statistics(groups, picks, statistic)
-    value = float(data.mean()) if statistic is None else statistic(data)
+    picks = rng.integers(0, len(groups), size=(RESAMPLES, len(groups)))
+    if statistic is None:  # sums are enough for a mean, and a hundred times as fast
+        sums, sizes = (np.array([f(group) for group in groups]) for f in (np.sum, np.size))
+        drawn = list(sums[picks].sum(axis=1) / sizes[picks].sum(axis=1))
+        value = float(np.mean(data))
+    else:
+        drawn = [statistic(np.concatenate([groups[i] for i in row])) for row in picks]
+        value = statistic(data)
     low, high = np.percentile(drawn, [2.5, 97.5])
     return Interval(value, min(float(low), value), max(float(high), value))
-
-
-def _portions(rows: int, width: int) -> list[int]:
-    """``rows`` in portions of at most some millions of cells, which bounds the memory."""
-    portion = max(1, min(rows, 4_000_000 // width))
-    return [min(portion, rows - start) for start in range(0, rows, portion)]
-
-
-def _statistics(
-    groups: list[np.ndarray],
-    picks: np.ndarray,
-    statistic: Callable[[np.ndarray], float] | None,
-) -> list[float]:
-    if statistic is not None:
-        return [statistic(np.concatenate([groups[i] for i in row])) for row in picks]
-    sums = np.array([group.sum() for group in groups])
-    sizes = np.array([group.size for group in groups])
-    found: np.ndarray = sums[picks].sum(axis=1) / sizes[picks].sum(axis=1)
-    return found.tolist()
 
 
 def _groups(data: np.ndarray, clusters: Sequence[object] | None) -> list[np.ndarray]:
@@ -161,6 +145,12 @@ def sign_flip(gaps: Sequence[float], seed: int, clusters: Sequence[object] | Non
         ]
     )
     return float((1 + (drawn >= abs(sums.sum()) - 1e-12).sum()) / (1 + len(drawn)))
+
+
+def _portions(rows: int, width: int) -> list[int]:
+    """``rows`` in portions of at most some millions of cells, which bounds the memory."""
+    portion = max(1, min(rows, 4_000_000 // width))
+    return [min(portion, rows - start) for start in range(0, rows, portion)]
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

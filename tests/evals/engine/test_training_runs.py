@@ -28,7 +28,11 @@ SMALL: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("slug", SMALL)
+QUICK = {"spectral-signatures", "goldfish-loss", "output-perturbation"}
+CASES = [s if s in QUICK else pytest.param(s, marks=pytest.mark.slow) for s in SMALL]
+
+
+@pytest.mark.parametrize("slug", CASES)
 def test_a_run_has_every_arm_and_the_four_kinds_of_figures(
     slug: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
