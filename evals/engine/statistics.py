@@ -137,9 +137,20 @@ def sign_flip(gaps: Sequence[float], seed: int, clusters: Sequence[object] | Non
     one counted in, so that p is never 0.
     """
     sums = np.array([group.sum() for group in _groups(np.asarray(gaps, dtype=float), clusters)])
-    signs = np.random.default_rng(seed).choice([-1.0, 1.0], size=(5000, len(sums)))
-    drawn = np.abs(signs @ sums)
+    rng = np.random.default_rng(seed)
+    drawn = np.concatenate(
+        [
+            np.abs(rng.choice([-1.0, 1.0], size=(rows, len(sums))) @ sums)
+            for rows in _portions(5000, len(sums))
+        ]
+    )
     return float((1 + (drawn >= abs(sums.sum()) - 1e-12).sum()) / (1 + len(drawn)))
+
+
+def _portions(rows: int, width: int) -> list[int]:
+    """``rows`` in portions of at most some millions of cells, which bounds the memory."""
+    portion = max(1, min(rows, 4_000_000 // width))
+    return [min(portion, rows - start) for start in range(0, rows, portion)]
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

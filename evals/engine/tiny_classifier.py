@@ -49,7 +49,7 @@ class Classifier:
         """Activations of the hidden layer, a NumPy array of shape (texts, HIDDEN)."""
         import torch
 
-        with torch.inference_mode():
+        with torch.inference_mode(), one_thread():
             return self.network[:2](bags(texts, self.vocabulary)).numpy()
 
     def gradients(self, texts: Sequence[str], labels: Sequence[int]) -> Any:
@@ -64,7 +64,7 @@ class Classifier:
     def _logits(self, texts: Sequence[str]) -> Any:
         import torch
 
-        with torch.inference_mode():
+        with torch.inference_mode(), one_thread():
             return self.network(bags(texts, self.vocabulary))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from evals.engine import registry, runner, scrubbers
-from evals.engine.mitigations import pii_scrubbing
+from evals.engine.mitigations import canary_audit, dp_sgd, pii_scrubbing
 from evals.engine.spec import Spec
 
 SMALL: dict[str, dict[str, Any]] = {
@@ -28,12 +28,18 @@ SMALL: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("slug", SMALL)
+QUICK = {"spectral-signatures", "goldfish-loss", "output-perturbation"}
+CASES = [s if s in QUICK else pytest.param(s, marks=pytest.mark.slow) for s in SMALL]
+
+
+@pytest.mark.parametrize("slug", CASES)
 def test_a_run_has_every_arm_and_the_four_kinds_of_figures(
     slug: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quick = {**pii_scrubbing.SCRUBS, "presidio": scrubbers.by_patterns}
     monkeypatch.setattr(pii_scrubbing, "SCRUBS", quick)
+    for module in (pii_scrubbing, dp_sgd, canary_audit):
+        monkeypatch.setattr(module, "DECOYS", 3)
     told: list[int] = []
     result = runner.run(Spec.create(slug, params=SMALL[slug]), lambda p: told.append(p.done))
     assert told == sorted(told)
