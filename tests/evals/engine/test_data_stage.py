@@ -7,7 +7,7 @@ import pytest
 
 from evals.engine import deduplication, poisoning, scrubbers, seeded, toxicity
 from evals.engine.datasets import crawl, passages, remarks, reviews, tiny_requests
-from evals.engine.mitigations import loss_filtering, output_perturbation, spectral_signatures
+from evals.engine.mitigations import loss_filtering, spectral_signatures
 from evals.engine.mitigations import verbatim_output_filter as verbatim
 from evals.engine.poisoning import Suspects
 from evals.engine.sheet import Measure
@@ -119,13 +119,6 @@ def test_runs_of_protected_words_are_barred() -> None:
     assert output([], [a, b]) == context([a], [b]) == context([a, b], []) == {c}
     assert output([a], [b, c]) == {d}
     assert verbatim.in_order("x a b y c", "a b c d") == 0.75
-
-
-def test_members_are_told_by_their_scores() -> None:
-    rng = np.random.default_rng(0)
-    assert output_perturbation.told([3, 4, 1, 2], rng) == [1, 1, 1, 1]
-    assert output_perturbation.told([1, 2, 3, 4], rng) == [-1, -1, -1, -1]
-    assert abs(np.mean(output_perturbation.told([0.0] * 400, rng))) < 0.3
 
 
 def test_a_seeded_sheet_notes_each_seed() -> None:

@@ -24,7 +24,6 @@ SMALL: dict[str, dict[str, Any]] = {
     "canary-audit": {"people": 12, "copies": 1, "steps": 10, "every": 5},
     "goldfish-loss": {"passages": 12, "copies": 1, "steps": 10},
     "verbatim-output-filter": {"passages": 12, "copies": 1, "steps": 10},
-    "output-perturbation": {"n": 20, "repeats": 2, "steps": 10},
 }
 
 
