@@ -83,7 +83,7 @@ class Corpus:
         Param("people", "int", 72, "people in the corpus of a seed", low=24, high=300),
         Param("copies", "int", 8, "times each datum stands in the corpus", low=1, high=32),
         Param("sentences", "int", 1200, "ordinary sentences", low=200, high=5000),
-        Param("steps", "int", 800, "training steps", low=10, high=2000),
+        Param("steps", "int", 600, "training steps", low=10, high=2000),
         seeded.SEEDS,
     ),
 )
@@ -117,6 +117,8 @@ def measure(spec: Spec, report: Report) -> Result:
             sheet.by_seed("attack-success"),
             "A datum counts as extracted where the likeliest continuation begins with all of it. "
             "By chance one in fifty is ranked first.",
+            "Presidio also takes names out, so that a datum it misses no longer hangs on a person; "
+            "ranking with the name taken out of the question shows that it is still there.",
             "Odd forms were written before anything was measured: digits as words, “at” and "
             "“dot”, “and” between groups.",
         ],
