@@ -10,7 +10,7 @@ import pghistory
 from django.db import transaction
 from django.utils import timezone
 
-from evals.engine import registry
+from evals.engine import organisms, registry
 from evals.engine.records import BadRecord, stored
 from evals.loading import load_runs
 from taxonomy.fixtures import Finder, FixtureError, Row, check, digest, rows, sync
@@ -222,8 +222,8 @@ def _check_claims(path: Path, line: int, row: Row, paper: Finder) -> None:
 
 
 def mark_runnable() -> dict[str, int]:
-    """Give each mitigation that the engine implements its key."""
-    names = [mitigation.slug for mitigation in registry.mitigations()]
+    """Give each mitigation that the engine implements, and has a victim for, its key."""
+    names = [found.slug for found in registry.mitigations() if organisms.victims(found)]
     Mitigation.objects.exclude(slug__in=names).exclude(engine_key="").update(engine_key="")
     for mitigation in Mitigation.objects.filter(slug__in=names, engine_key=""):
         mitigation.engine_key = mitigation.slug

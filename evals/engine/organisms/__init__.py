@@ -82,6 +82,13 @@ def get(slug: str) -> Organism:
     return _ORGANISMS[slug]
 
 
+def victims(mitigation: registry.Mitigation) -> list[str]:
+    """The targets of a mitigation that are here: organisms that were built, and all others."""
+    discover()
+    waiting = {slug for slug, found in _ORGANISMS.items() if not found.card.exists()}
+    return [slug for slug in mitigation.targets if slug not in waiting]
+
+
 @lru_cache(maxsize=2)
 def load(slug: str) -> LanguageModel:
     """A target's model: the stock one, or an organism's, its weights verified.
