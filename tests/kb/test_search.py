@@ -13,7 +13,7 @@ from hypothesis.extra.django import TestCase
 
 from kb import search
 from kb.models import Embedding, Paper
-from kb.search import Mode
+from kb.search import Mode, _terms
 from kb.search._embedder import PACKAGED, EmbedderError, SentenceEmbedder, locate, verify
 from kb.search._index import PaperIndex
 from kb.search._vectors import FIXTURE, embed_paper, text_digest
@@ -117,7 +117,8 @@ def test_the_shipped_vectors_are_those_of_the_real_model() -> None:
     model = SentenceEmbedder(PACKAGED)
     assert manifest["model"] == locate(PACKAGED)[1]
     assert manifest["dimension"] == model.dimension
-    texts = {text_digest(paper.text): paper.text for paper in Paper.objects.all()}
+    named = _terms.Terms().texts()
+    texts = {text_digest(text): text for text in [*(p.text for p in Paper.objects.all()), *named]}
     assert set(texts) <= set(manifest["text_digests"]), "run `manage.py rebuild_index --ship`"
     vectors = np.load(FIXTURE / "vectors.npy").astype(np.float32)
     sample = range(0, len(vectors), 150)
@@ -134,9 +135,10 @@ def test_meaning_is_found_by_the_real_model(
     from kb.search import _embedder, _index, _vectors
 
     real = SentenceEmbedder(PACKAGED)
-    for module in (_embedder, _index, _vectors):
+    for module in (_embedder, _index, _terms, _vectors):
         monkeypatch.setattr(module, "embedder", lambda: real)
     monkeypatch.setattr(_index, "PAPERS", PaperIndex(tmp_path))
+    monkeypatch.setattr(_terms, "TERMS", _terms.Terms())
     assert search.embed_stale() == Paper.objects.count()
     found = titles("poisoning the memory of an agent")
     assert sum("emory" in title for title in found) >= 4
