@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from evals.engine import organisms, provenance, trial
+from evals.engine import provenance, trial
 from evals.engine.datasets import describe, documents, imperatives
 from evals.engine.datasets.documents import Document
 from evals.engine.organisms import document_assistant as assistant
@@ -123,7 +123,7 @@ def measure(
     """Run the arms, the undefended one first, on the document assistant and judge ``primary``."""
     watch = provenance.Stopwatch()
     report(Progress(0, 0, "loading the model"))
-    model = organisms.load(spec.target)
+    model = trial.target(spec)
     given, arms = cases(spec.params["n"], spec.seed, against, borderline), [UNDEFENDED, *arms]
     scored = [measure.name for measure in MEASURES if measure.unit == "share"]
     experiment = Trial(spec.mitigation, given, arms, score, scored, spec.params["max_new_tokens"])

@@ -17,7 +17,7 @@ from evals.engine.result import Metric
 from evals.engine.tuning import Example, Recipe
 from tests.tiny import tiny_model
 
-SHIPPED = organisms.organisms()
+SHIPPED = [found for found in organisms.organisms() if found.card.exists()]
 
 
 @pytest.mark.parametrize("found", SHIPPED, ids=lambda found: found.slug)
