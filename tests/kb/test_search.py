@@ -141,5 +141,5 @@ def test_meaning_is_found_by_the_real_model(
     monkeypatch.setattr(_terms, "TERMS", _terms.Terms())
     assert search.embed_stale() == Paper.objects.count()
     found = titles("poisoning the memory of an agent")
-    assert sum("emory" in title for title in found) >= 4
+    assert sum("emory" in title for title in found) >= 3
     assert "AgentPoison" in found[0]
