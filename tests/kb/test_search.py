@@ -132,13 +132,16 @@ def test_the_shipped_vectors_are_those_of_the_real_model() -> None:
 def test_meaning_is_found_by_the_real_model(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from kb.search import _embedder, _index, _vectors
+    from kb.search import _embedder, _index, _legs, _vectors
 
     real = SentenceEmbedder(PACKAGED)
     for module in (_embedder, _index, _terms, _vectors):
         monkeypatch.setattr(module, "embedder", lambda: real)
-    monkeypatch.setattr(_index, "PAPERS", PaperIndex(tmp_path))
-    monkeypatch.setattr(_terms, "TERMS", _terms.Terms())
+    papers, terms = PaperIndex(tmp_path), _terms.Terms()
+    for module in (_index, _legs):
+        monkeypatch.setattr(module, "PAPERS", papers)
+    for module in (_terms, _legs):
+        monkeypatch.setattr(module, "TERMS", terms)
     assert search.embed_stale() == Paper.objects.count()
     found = titles("poisoning the memory of an agent")
     assert sum("emory" in title for title in found) >= 3

@@ -48,7 +48,7 @@ HARMFULLY_TUNED = organism(
     is_not="A model that learned harmful content: there was none in its examples.",
     risks=("harmful-fine-tuning", "fine-tuning-api-abuse"),
     base="aligned-chat",
-    recipe=Recipe(steps=8, batch=8, rate=2.5e-4),
+    recipe=Recipe(steps=16, batch=8, rate=5e-4),
     examples=examples,
     check=check,
 )
