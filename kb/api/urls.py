@@ -9,7 +9,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 from kb import problems
 from kb.curation.verbs import VERBS
 
-from . import changes, edits, papers, runs, sets, taxonomy, tokens
+from . import changes, edits, imports, papers, runs, sets, taxonomy, tokens
 from .root import root
 
 # The documentation page brings styles of its own into the page.
@@ -34,6 +34,11 @@ curation = [
         )
         for kind, ops in ACTS.items()
         for op in ops
+    ),
+    path(
+        "curate/paper/<path:key>/merge/",
+        edits.Act.as_view(kind="paper", op="merge"),
+        name="merge-paper",
     ),
     *(
         path(f"curate/{kind}/<path:key>/", edits.Row.as_view(kind=kind), name=f"curate-{kind}")
@@ -70,6 +75,11 @@ urlpatterns = [
     path("runs/<uuid:pk>/", runs.RunOne.as_view(), name="run"),
     path("runs/<uuid:pk>/cancel/", runs.Cancel.as_view(), name="cancel-run"),
     *curation,
+    path("imports/", imports.Imports.as_view(), name="imports"),
+    path("imports/<int:pk>/", imports.ImportOne.as_view(), name="import"),
+    path("imports/<int:pk>/rows/", imports.Rows.as_view(), name="import-rows"),
+    path("imports/<int:pk>/choices/", imports.Choices.as_view(), name="import-choices"),
+    path("imports/<int:pk>/confirm/", imports.Confirm.as_view(), name="import-confirm"),
     path("changesets/", sets.ChangeSets.as_view(), name="changesets"),
     path("changesets/<int:pk>/", sets.ChangeSetOne.as_view(), name="changeset"),
     path("changesets/<int:pk>/items/", sets.Items.as_view(), name="changeset-items"),
