@@ -203,7 +203,9 @@ SPECTACULAR_SETTINGS = {
         "HeadingOriginEnum": "taxonomy.models.lifecycle.Origin",
         "NodeStatusEnum": "taxonomy.models.lifecycle.Status",
         "ProvenanceEnum": "kb.models.Provenance",
+        "ImportStateEnum": "kb.imports.models.PaperImport.State",
         "RunStatusEnum": "evals.models.Run.Status",
+        "StateEnum": "taxonomy.models.memory.ChangeSet.State",
     },
 }
 
