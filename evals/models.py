@@ -109,6 +109,11 @@ class Run(models.Model):
     progress_done = models.PositiveIntegerField(default=0)
     progress_total = models.PositiveIntegerField(default=0)
     progress_step = models.CharField(max_length=200, blank=True)
+    steps = models.JSONField(
+        default=list,
+        blank=True,
+        help_text="what it did when: {at, step, done, total} for each new step",
+    )
     verdict = models.CharField(max_length=20, choices=Verdict, blank=True)
     reason = models.TextField(blank=True, help_text="why this verdict")
     result = models.JSONField(null=True, blank=True, help_text="the engine's whole record")
@@ -168,6 +173,26 @@ class Run(models.Model):
         """The name of the figure that stands for the run in lists: its first."""
         first = next(iter(self.metrics.all()), None)
         return first.name if first else ""
+
+
+class RunLog(models.Model):
+    """An Inspect log that a run left; ``inspect view`` opens it. The record has its sha256.
+
+    It lies in the database, since the worker may be on another machine than the site.
+    """
+
+    run = models.ForeignKey(Run, models.CASCADE, related_name="logs")
+    name = models.CharField(max_length=200)
+    sha256 = models.CharField(max_length=64)
+    size = models.PositiveIntegerField(help_text="bytes")
+    content = models.BinaryField()
+
+    class Meta:
+        ordering = ("run", "name")
+        constraints = (models.UniqueConstraint(fields=["run", "name"], name="log_once"),)
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class Metric(models.Model):

@@ -25,6 +25,8 @@ from .models import Run, Target
 WALL_SECONDS = int(os.environ.get("KB_RUN_SECONDS", "1800"))
 MEMORY_BYTES = int(os.environ.get("KB_RUN_BYTES", str(12 * 1024**3)))
 POLL_SECONDS = 1.0
+LOGS = "logs"
+LOG_BYTES = 64 * 1024**2  # kept of one run's Inspect logs
 KEPT = ("PATH", "LANG", "LC_ALL", "VIRTUAL_ENV", "PYTHONPATH")
 
 
@@ -45,17 +47,17 @@ def measure(run_id: uuid.UUID, show: Show = _silent) -> None:
     if run is None:
         return
     try:
-        result = _run_engine(run, show)
+        result, logs = _run_engine(run, show)
     except Stopped:
         return
     except Exception as error:
         operations.fail(run=run, error=str(error) or type(error).__name__)
         return
-    operations.finish(run=run, result=result)
+    operations.finish(run=run, result=result, logs=logs)
 
 
-def _run_engine(run: Run, show: Show) -> dict[str, object]:
-    """Run the engine on the run's specification; return its record."""
+def _run_engine(run: Run, show: Show) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """Run the engine on the run's specification; return its record and its Inspect logs."""
     with tempfile.TemporaryDirectory(prefix="safestack-run-") as name:
         folder = Path(name)
         spec, out, errors = folder / "spec.json", folder / "result.json", folder / "stderr"
@@ -74,8 +76,17 @@ def _run_engine(run: Run, show: Show) -> dict[str, object]:
             _watch(run, process, show)
         if process.returncode != 0 or not out.exists():
             raise RuntimeError(_reason(process.returncode, errors))
-        record: dict[str, object] = json.loads(out.read_text())
-        return record
+        return json.loads(out.read_text()), _logs(folder / LOGS)
+
+
+def _logs(folder: Path) -> dict[str, bytes]:
+    """The Inspect logs of a run by name, as many as may be kept."""
+    found, left = {}, LOG_BYTES
+    for path in sorted(folder.glob("*.eval")):
+        if path.stat().st_size <= left:
+            found[path.name] = path.read_bytes()
+            left -= len(found[path.name])
+    return found
 
 
 def _command(spec: Path, out: Path, far: bool) -> list[str]:
@@ -93,6 +104,7 @@ def _environment(folder: Path, target: Target) -> dict[str, str]:
         wanted.append(key_variable(target.slug))
     kept = {name: os.environ[name] for name in wanted if name in os.environ}
     own = {"HOME": str(folder), "TMPDIR": str(folder), "SAFESTACK_VAR": str(settings.VAR)}
+    own["SAFESTACK_LOGS"] = str(folder / LOGS)
     return {**kept, **own, "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
 
 
