@@ -78,6 +78,15 @@ def pair(figure: dict[str, Any], claim: float | None = None) -> dict[str, Any]:
     }
 
 
+def bar(found: Any) -> dict[str, Any] | None:
+    """One rate with its interval on a line from 0 to 100 %; None for other quantities."""
+    if found.unit != "share":
+        return None
+    span = BRIEF - 2 * LEFT
+    at = {name: round(LEFT + span * getattr(found, name), 1) for name in ("value", "low", "high")}
+    return {"width": BRIEF, "start": LEFT, "end": BRIEF - LEFT, **at}
+
+
 def curve(found: dict[str, Any]) -> dict[str, Any]:
     """A square plot; each series is a polyline. Axes run from 0 to 1 or to what is measured."""
     dots = [point for line in found["series"] for point in line["points"]]

@@ -207,6 +207,7 @@ def risk_page(slug: str) -> dict[str, Any] | None:
         "above": [*found.category.ancestors(), found.category],
         "kinds": kind_counts(found),
         "answers": known,
+        "imported": evidence.imported(risk=found.slug),
         "papers": risk_papers(found),
         "mappings": mappings(found),
         "directions": list(found.directions.all()),

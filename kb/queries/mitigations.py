@@ -57,6 +57,7 @@ def mitigation_page(slug: str) -> dict[str, Any] | None:
         ),
         **(attacks_and_curves(telling) if telling else {}),
         "papers": list(papers().filter(proposals__mitigation=found).order_by("year", "key")),
+        "imported": evidence.imported(mitigation=found.slug),
         "runs": list(evals.runs().filter(mitigation=found.slug)[:20]),
     }
 
