@@ -272,6 +272,13 @@ def recover_silent() -> tuple[int, int]:
     )
 
 
+@transaction.atomic
+def give_back(*, run: Run) -> None:
+    """Queue a run again whose worker stops in the middle, unless it was taken from it."""
+    if held := _mine(run).select_for_update().first():
+        _queue_again(held)
+
+
 def _queue_again(run: Run) -> None:
     from .tasks import measure
 

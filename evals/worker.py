@@ -37,8 +37,16 @@ def _silent(done: int, total: int, step: str) -> None:
     """Progress that nobody watches here; it stands in the database all the same."""
 
 
+# Set where the worker is asked to stop: the run in its hands goes back to the queue.
+STOP = threading.Event()
+
+
 class Stopped(Exception):
     """The run was cancelled while it was running."""
+
+
+class GivenBack(Exception):
+    """The worker stops in the middle of the run."""
 
 
 def measure(run_id: uuid.UUID, show: Show = _silent) -> None:
@@ -49,6 +57,9 @@ def measure(run_id: uuid.UUID, show: Show = _silent) -> None:
     try:
         result, logs = _run_engine(run, show)
     except Stopped:
+        return
+    except GivenBack:
+        operations.give_back(run=run)
         return
     except Exception as error:
         operations.fail(run=run, error=str(error) or type(error).__name__)
@@ -109,7 +120,7 @@ def _environment(folder: Path, target: Target) -> dict[str, str]:
 
 
 def _watch(run: Run, process: subprocess.Popen[str], show: Show) -> None:
-    """Pass progress on until the engine ends; raises Stopped or TimeoutError."""
+    """Pass progress on until the engine ends; raises Stopped, GivenBack or TimeoutError."""
     assert process.stdout is not None
     lines: queue.Queue[str] = queue.Queue()
     reader = threading.Thread(target=_read, args=(process.stdout, lines), daemon=True)
@@ -128,6 +139,8 @@ def _follow(run: Run, process: subprocess.Popen[str], lines: queue.Queue[str], s
     while process.poll() is None or not lines.empty():
         if time.monotonic() > deadline:
             raise TimeoutError(f"The run took longer than {WALL_SECONDS} s and was stopped.")
+        if STOP.is_set():
+            raise GivenBack
         progress = _latest(lines) or progress
         show(progress["done"], progress["total"], progress["step"])
         if not operations.report(run=run, **progress):
