@@ -58,6 +58,7 @@ def _choice(names: tuple[str, ...]) -> forms.ChoiceField:
 def field(param: Param) -> forms.Field:
     """The form field of one declared parameter."""
     label = param.name.replace("_", " ")
+    label = label if len(label) == 1 else label.capitalize()
     common = {"help_text": param.help, "initial": param.default, "required": False, "label": label}
     if param.type == "bool":
         return forms.BooleanField(**common)

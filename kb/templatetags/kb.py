@@ -8,6 +8,8 @@ from django import template
 from django.http import QueryDict
 from django.utils.safestring import mark_safe
 
+from evals.engine import registry
+
 register = template.Library()
 
 
@@ -90,7 +92,17 @@ def _first_page(context: dict[str, Any]) -> QueryDict:
 @register.filter
 def points(share: float) -> str:
     """A difference of shares in percentage points, with its sign."""
-    return f"{100 * share:+.0f} points".replace("-", "−")
+    whole = round(100 * share)
+    return f"{whole:+d} points".replace("-", "−") if whole else "0 points"
+
+
+@register.filter
+def engine_name(slug: str) -> str:
+    """A mitigation's name as the engine has it; of one that is gone, its slug as words."""
+    try:
+        return registry.get_mitigation(slug).name
+    except registry.UnknownName:
+        return words(slug)
 
 
 @register.filter
