@@ -9,7 +9,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 from kb import problems
 from kb.curation.verbs import VERBS
 
-from . import changes, edits, papers, runs, sets, taxonomy, tokens
+from . import changes, edits, imports, papers, runs, sets, taxonomy, tokens
 from .root import root
 
 # The documentation page brings styles of its own into the page.
@@ -69,6 +69,8 @@ urlpatterns = [
     path("runs/", runs.Runs.as_view(), name="runs"),
     path("runs/<uuid:pk>/", runs.RunOne.as_view(), name="run"),
     path("runs/<uuid:pk>/cancel/", runs.Cancel.as_view(), name="cancel-run"),
+    path("imports/", imports.Imports.as_view(), name="imports"),
+    path("imports/<int:pk>/", imports.ImportOne.as_view(), name="import"),
     *curation,
     path("changesets/", sets.ChangeSets.as_view(), name="changesets"),
     path("changesets/<int:pk>/", sets.ChangeSetOne.as_view(), name="changeset"),

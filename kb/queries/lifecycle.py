@@ -197,11 +197,17 @@ def risk_page(slug: str) -> dict[str, Any] | None:
         return None
     if found.merged_into is not None:
         raise Merged(found.heir())
+    known = answers(found)
     return {
         "risk": found,
+        "running": [answer for answer in known if answer.mitigation.runnable or has_run(answer)],
+        "recorded": [
+            answer for answer in known if not (answer.mitigation.runnable or has_run(answer))
+        ],
         "above": [*found.category.ancestors(), found.category],
         "kinds": kind_counts(found),
-        "answers": answers(found),
+        "answers": known,
+        "imported": evidence.imported(risk=found.slug),
         "papers": risk_papers(found),
         "mappings": mappings(found),
         "directions": list(found.directions.all()),
@@ -225,6 +231,11 @@ def answers(risk: Risk) -> list[RiskMitigation]:
     """The mitigations that answer a risk, each with its ``evidence``; the best first."""
     found = risk.answers.filter(mitigation__status=Status.ACTIVE).select_related("mitigation")
     return evidence.attach(found, evals.latest_runs(risk=risk.slug), risk.slug)
+
+
+def has_run(answer: RiskMitigation) -> bool:
+    """Whether a finished run stands behind an answer that ``answers`` gave."""
+    return answer.latest_run is not None  # type: ignore[attr-defined]
 
 
 def mappings(risk: Risk) -> list[Mapping]:
