@@ -6,7 +6,7 @@ which are fused. An identifier or an exact title goes straight to its paper.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -191,6 +191,36 @@ def vectors() -> tuple[list[int], np.ndarray]:
     from ._vectors import everything
 
     return everything()
+
+
+def encode(texts: Sequence[str]) -> np.ndarray:
+    """Unit vectors of texts, shape (len(texts), dimension); raises EmbedderError."""
+    from ._embedder import embedder
+
+    return embedder().encode(list(texts))
+
+
+def nearest(vector: np.ndarray, limit: int) -> Found:
+    """(paper id, cosine similarity) of the papers nearest to a vector."""
+    from ._index import PAPERS
+
+    return PAPERS.search(vector, limit)
+
+
+def packed(vector: np.ndarray) -> bytes:
+    """A vector as it is stored."""
+    from ._vectors import STORED
+
+    return vector.astype(STORED).tobytes()
+
+
+def store_packed(vectors: dict[Paper, bytes]) -> None:
+    """Keep vectors that were made of these papers' present texts."""
+    from ._vectors import decode, store, text_digest
+
+    if vectors:
+        digests = {paper.pk: text_digest(paper.text) for paper in vectors}
+        store(digests, decode(list(vectors.values())))
 
 
 def ship() -> int:

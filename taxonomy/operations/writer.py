@@ -116,6 +116,22 @@ class Writer:
         self._note(kind, row, "create", {}, encoded(row, kind.fields))
         return row
 
+    def create_many(self, kind: Kind, values: list[dict[str, Any]]) -> list[Any]:
+        """Make many rows, whose fields have been checked, in few statements; raises Invalid."""
+        rows = [kind.model(**one) for one in values]
+        for row in rows:
+            self._sign(kind, row)
+            if kind.versioned:
+                row.version = 2  # type: ignore[attr-defined]
+        try:
+            with transaction.atomic():
+                kind.model._default_manager.bulk_create(rows, batch_size=500)
+        except IntegrityError as error:
+            raise _refused(error) from None
+        for row in rows:
+            self._note(kind, row, "create", {}, encoded(row, kind.fields))
+        return rows
+
     def delete(self, kind: Kind, row: Any) -> None:
         """Remove a row of a kind that may be removed."""
         self._note(kind, row, "delete", encoded(row, kind.fields), {})
@@ -151,8 +167,7 @@ class Writer:
                 for name, rows in many.items():
                     getattr(row, name).set(rows)
         except IntegrityError as error:
-            text = str(error.__cause__ or error).splitlines()[0]
-            raise Invalid({"detail": f"The database refused this: {text}"}) from None
+            raise _refused(error) from None
 
     def _note(self, kind: Kind, row: Any, action: str, before: Any, after: Any) -> None:
         change = Change(kind.name, row.pk, name_of(row), str(row)[:200], action, before, after)
@@ -167,6 +182,11 @@ def follow(changes: list[Change]) -> None:
         rows = [change.id for change in changes if change.kind == kind.name]
         if rows:
             transaction.on_commit(functools.partial(kind.after, rows))
+
+
+def _refused(error: IntegrityError) -> Invalid:
+    text = str(error.__cause__ or error).splitlines()[0]
+    return Invalid({"detail": f"The database refused this: {text}"})
 
 
 def _is_many(kind: Kind, name: str) -> bool:
