@@ -61,6 +61,7 @@ urlpatterns = [
     path("changesets/new/", changesets.begin, name="begin-changeset"),
     path("changesets/<int:pk>/", changesets.one, name="changeset"),
     path("changesets/<int:pk>/describe/", changesets.describe, name="describe-changeset"),
+    path("changesets/<int:pk>/effect/", changesets.effect, name="changeset-effect"),
     path("changesets/<int:pk>/revert/", changesets.revert, name="revert-changeset"),
     path("changesets/<int:pk>/<slug:name>/", changesets.verb, name="changeset-verb"),
     path(

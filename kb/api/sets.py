@@ -11,14 +11,17 @@ from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from kb.curation import effects
 from kb.curation.verbs import VERBS
+from kb.search import EmbedderError
 from taxonomy.models import ChangeItem, ChangeSet, Comment
-from taxonomy.operations import Conflict, changesets
-from taxonomy.operations.actions import Action
+from taxonomy.operations import Conflict, WrongState, changesets
+from taxonomy.operations.actions import Action, require
 from taxonomy.operations.revert import revert
 
 from .base import Listing, only_known
 from .edits import ANSWERS, DRY_RUN, ChangeOut, CountOut, asked, outcome
+from .papers import SearchUnavailable
 from .rows import ChangeSetRow
 
 
@@ -231,6 +234,55 @@ def _both(error: Any) -> dict[str, Any] | None:
     if not isinstance(error, Conflict):
         return None
     return {c.field: {"base": c.base, "theirs": c.theirs, "yours": c.yours} for c in error.fields}
+
+
+class MoveOut(s.Serializer[Any]):
+    """A paper's rank before and after; null is outside the first ten."""
+
+    paper = s.CharField(source="paper.key")
+    before = s.IntegerField(allow_null=True)
+    after = s.IntegerField(allow_null=True)
+
+
+class RankingOut(s.Serializer[Any]):
+    """The neighbours of a paper (its key) or a query's answers (its id), as far as they move."""
+
+    of = s.CharField(source="name")
+    text = s.CharField(source="label")
+    moves = MoveOut(many=True)
+
+
+class EffectOut(s.Serializer[Any]):
+    """Rankings that publishing would change, and how many were looked at."""
+
+    neighbours = RankingOut(many=True)
+    queries = RankingOut(many=True)
+    papers_looked_at = s.IntegerField()
+    queries_looked_at = s.IntegerField()
+    queries_known = s.IntegerField()
+    left_out = s.IntegerField()
+
+
+class EffectOf(GenericAPIView[Any]):
+    """What a set would do to search by meaning and words; nothing is written."""
+
+    serializer_class = EffectOut
+
+    def get(self, request: Request, pk: int) -> Response:
+        """Ranked as it is and as it would be."""
+        only_known(request, set())
+
+        def work() -> effects.Effects:
+            require(request.user, "propose")
+            one = found(pk)
+            if one.state == ChangeSet.State.PUBLISHED:
+                raise WrongState("This set is live already: search shows its effect.")
+            return effects.of(one, request.user)
+
+        try:
+            return Response(EffectOut(asked(request, work)).data)
+        except EmbedderError as error:
+            raise SearchUnavailable(str(error)) from None
 
 
 class Verb(GenericAPIView[Any]):

@@ -75,6 +75,7 @@ urlpatterns = [
     path("changesets/<int:pk>/items/", sets.Items.as_view(), name="changeset-items"),
     path("changesets/<int:pk>/items/<int:position>/", sets.ItemOne.as_view(), name="item"),
     path("changesets/<int:pk>/preview/", sets.Preview.as_view(), name="changeset-preview"),
+    path("changesets/<int:pk>/effect/", sets.EffectOf.as_view(), name="changeset-effect"),
     path("changesets/<int:pk>/revert/", sets.Revert.as_view(), name="changeset-revert"),
     *(
         path(

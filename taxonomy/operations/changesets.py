@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -261,6 +262,7 @@ class Preview:
 
     items: list[Previewed]
     counts: list[counts.Count]
+    looked: Any = None
 
     @property
     def clean(self) -> bool:
@@ -274,15 +276,21 @@ class Preview:
 
 
 @again_after_collision
-def preview(*, changeset: ChangeSet, by: Any) -> Preview:
-    """Perform every item and take it all back; an item that cannot be done is skipped."""
+def preview(
+    *, changeset: ChangeSet, by: Any, look: Callable[[list[Change]], Any] = lambda changes: None
+) -> Preview:
+    """Perform every item and take it all back; an item that cannot be done is skipped.
+
+    ``look`` is called before all is taken back, with what changed; ``looked`` is its answer.
+    """
     with writing(by=by, reason="previewed") as writer:
         before = counts.everywhere()
         items = [_previewed(writer, item) for item in changeset.items.all()]
         changes = [change for one in items for change in one.changes]
         found = counts.compare(before, counts.everywhere(), changes)
+        looked = look(changes)
         transaction.set_rollback(True)
-    return Preview(items, found)
+    return Preview(items, found, looked)
 
 
 def _previewed(writer: Writer, item: ChangeItem) -> Previewed:
