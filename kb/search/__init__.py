@@ -15,7 +15,7 @@ from django.db.models import QuerySet
 from kb.models import Paper
 
 from ._answerable import Evidence, log_odds
-from ._effect import Effect, Move, effect
+from ._effect import Effect, Move, effect, ship_queries
 from ._embedder import EmbedderError, EmbedderLoading
 from ._fusion import Found, Hit, fuse
 from ._legs import DEPTH, Mode, evidence, ranked, timed, topics
@@ -50,6 +50,7 @@ __all__ = [
     "identifier",
     "rank",
     "rebuild",
+    "ship_queries",
     "similar",
     "status",
     "suppose",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 
@@ -19,12 +20,15 @@ from ._index import PaperIndex
 from ._legs import DEPTH, Mode, live, ranked, topics
 from ._query import Query, clean, understand
 from ._supposed import Supposition, world
+from ._vectors import FIXTURE, STORED, text_digest
 from ._world import World
 
 # A ranking is its first so many papers.
 FIRST = 10
 MOST_QUERIES = 40
 MOST_PAPERS = 200
+# The vectors of the known queries ship with the others: asking costs no model then.
+QUERIES = FIXTURE / "queries.npz"
 # The same queries are asked with every change set: each is understood and embedded once.
 _asked: dict[tuple[str, str], tuple[Query, np.ndarray]] = {}
 
@@ -149,8 +153,38 @@ def _understood(texts: list[str], now: World) -> list[tuple[Query, np.ndarray]]:
     """What each query means, and its vector."""
     model, words = embedder().name, now.words.fresh().words
     missing = {t: understand(clean(t), words) for t in texts if (model, t) not in _asked}
-    if missing:
-        vectors = embedder().encode([query.meant for query in missing.values()])
-        pairs = zip(missing.items(), vectors, strict=True)
-        _asked.update({(model, text): (query, vector) for (text, query), vector in pairs})
+    vectors = _vectors(model, [query.meant for query in missing.values()])
+    for text, query in missing.items():
+        _asked[model, text] = query, vectors[query.meant]
     return [_asked[model, text] for text in texts]
+
+
+def _vectors(model: str, texts: list[str]) -> dict[str, np.ndarray]:
+    """Vectors by text: the shipped ones, and new ones for the rest."""
+    shipped = _shipped(model)
+    found = {text: shipped[d] for text in texts if (d := text_digest(text)) in shipped}
+    missing = [text for text in texts if text not in found]
+    if missing:
+        found |= dict(zip(missing, embedder().encode(missing), strict=True))
+    return found
+
+
+@lru_cache(maxsize=2)
+def _shipped(model: str) -> dict[str, np.ndarray]:
+    """{text digest: vector} of the known queries, where they were made by the model."""
+    if not QUERIES.exists():
+        return {}
+    with np.load(QUERIES) as stored:
+        if str(stored["model"]) != model:
+            return {}
+        return dict(zip(stored["digests"].tolist(), stored["vectors"].astype("f4"), strict=True))
+
+
+def ship_queries(texts: list[str]) -> int:
+    """Write the vectors of these queries, as they are understood, to the fixtures."""
+    words = live().words.fresh().words
+    meant = list(dict.fromkeys(understand(clean(text), words).meant for text in texts))
+    vectors = embedder().encode(meant).astype(STORED)
+    digests = np.array([text_digest(text) for text in meant])
+    np.savez(QUERIES, model=np.array(embedder().name), digests=digests, vectors=vectors)
+    return len(meant)

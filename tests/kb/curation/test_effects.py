@@ -166,3 +166,16 @@ def test_a_removed_placement_is_supposed_away() -> None:
     row = world_then.placed[placed.pk]
     assert row is not None
     assert row[:2] == (placed.paper_id, "deepfake")
+
+
+def test_the_vectors_of_the_known_queries_ship_whole() -> None:
+    import numpy as np
+
+    from kb.search import _effect
+    from kb.search._embedder import PACKAGED, locate
+
+    with np.load(_effect.QUERIES) as stored:
+        assert str(stored["model"]) == locate(PACKAGED)[1]
+        assert len(stored["digests"]) == len(stored["vectors"]) == len(effects.known_queries())
+        lengths = np.linalg.norm(stored["vectors"].astype("f4"), axis=1)
+    assert np.abs(lengths - 1).max() < 1e-2
