@@ -60,6 +60,7 @@ urlpatterns = [
     path("curate/bulk/", structure.bulk, name="bulk"),
     path("curate/new/<slug:kind>/", edits.create, name="create"),
     path("curate/edit/<slug:kind>/<path:key>/", edits.edit, name="edit"),
+    path("curate/drafts/<int:pk>/forget/", edits.throw_away, name="forget-draft"),
     path("curate/draft/<slug:kind>/<path:key>/", edits.autosave, name="autosave"),
     path("curate/restore-state/<slug:kind>/<path:key>/", history.restore, name="restore-state"),
     path("curate/<slug:op>/<slug:kind>/<path:key>/", structure.act, name="act"),
@@ -67,6 +68,7 @@ urlpatterns = [
     path("changesets/new/", changesets.begin, name="begin-changeset"),
     path("changesets/<int:pk>/", changesets.one, name="changeset"),
     path("changesets/<int:pk>/describe/", changesets.describe, name="describe-changeset"),
+    path("changesets/<int:pk>/effect/", changesets.effect, name="changeset-effect"),
     path("changesets/<int:pk>/revert/", changesets.revert, name="revert-changeset"),
     path("changesets/<int:pk>/<slug:name>/", changesets.verb, name="changeset-verb"),
     path(

@@ -22,8 +22,18 @@ ACTS = {
     "category": ("move", "retire", "restore"),
     "risk": ("move", "merge", "split", "retire", "restore"),
     "mitigation": ("retire", "restore"),
+    "direction": ("retire", "restore"),
 }
-KINDS = ("category", "risk", "mitigation", "placement", "mapping", "answer", "paper")
+KINDS = (
+    "category",
+    "risk",
+    "mitigation",
+    "direction",
+    "placement",
+    "mapping",
+    "answer",
+    "paper",
+)
 curation = [
     path("curate/placement/bulk/", edits.Bulk.as_view(), name="bulk"),
     *(
@@ -64,6 +74,7 @@ urlpatterns = [
     path("frameworks/", taxonomy.Frameworks.as_view(), name="frameworks"),
     path("frameworks/<slug:slug>/", taxonomy.FrameworkOne.as_view(), name="framework"),
     path("directions/", taxonomy.Directions.as_view(), name="directions"),
+    path("directions/<slug:slug>/", taxonomy.DirectionOne.as_view(), name="direction"),
     path("coverage/", taxonomy.Coverage.as_view(), name="coverage"),
     path("targets/", runs.Targets.as_view(), name="targets"),
     path("runs/", runs.Runs.as_view(), name="runs"),
@@ -77,6 +88,7 @@ urlpatterns = [
     path("changesets/<int:pk>/items/", sets.Items.as_view(), name="changeset-items"),
     path("changesets/<int:pk>/items/<int:position>/", sets.ItemOne.as_view(), name="item"),
     path("changesets/<int:pk>/preview/", sets.Preview.as_view(), name="changeset-preview"),
+    path("changesets/<int:pk>/effect/", sets.EffectOf.as_view(), name="changeset-effect"),
     path("changesets/<int:pk>/revert/", sets.Revert.as_view(), name="changeset-revert"),
     *(
         path(
