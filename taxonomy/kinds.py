@@ -167,4 +167,12 @@ register(
         removable=True,
     )
 )
-register(Kind("direction", Direction, editable=(), inner=("risks",)))
+register(
+    Kind(
+        "direction",
+        Direction,
+        editable=("name", "summary", "open_questions", "category", "risks"),
+        first=("slug",),
+        inner=("position", "status"),
+    )
+)

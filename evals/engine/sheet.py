@@ -16,6 +16,7 @@ import numpy as np
 
 from . import judges, provenance, validity
 from . import statistics as stats
+from .language_model import THREADS
 from .result import Arm, Better, Comparison, Metric, Result
 from .spec import Spec
 
@@ -180,7 +181,7 @@ def finish(
     curves: Sequence[dict[str, Any]] = (),
     samples: Sequence[dict[str, Any]] = (),
     notes: Sequence[str] = (),
-    threads: int = 2,
+    threads: int = THREADS,
 ) -> Result:
     """The record of a run, its verdict first."""
     verdict = validity.judge(

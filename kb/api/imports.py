@@ -1,229 +1,227 @@
-"""Getting papers in by REST: send a file, read its rows, choose, confirm."""
+"""Imported evidence by REST: list, read, import a file, map its findings, publish, delete."""
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_field
 from rest_framework import serializers as s
-from rest_framework.exceptions import ValidationError
+from rest_framework.exceptions import NotFound, PermissionDenied, ValidationError
 from rest_framework.generics import GenericAPIView
 from rest_framework.parsers import JSONParser, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.reverse import reverse
 
-from kb.harvest.files import FORMATS
-from kb.imports import operations, writing
-from kb.imports.models import ImportRow, PaperImport
-from taxonomy.operations.actions import require
+from evals.imports import NotReadable, storing
+from evals.imports.reading import MOST_BYTES
+from evals.imports.storing import NotMapped
+from evals.models import EvidenceImport, ImportedFinding
+from kb.queries import imports as queries
 
 from .base import Listing, only_known
-from .edits import asked
+from .tokens import owner
+
+RIGHT = "taxonomy.edit_live"
 
 
-class ImportIn(s.Serializer[Any]):
-    """A ``file`` (multipart), or its ``text`` (JSON); the format is told from it if left out."""
-
-    file = s.FileField(required=False)
-    text = s.CharField(required=False, trim_whitespace=False)
-    name = s.CharField(required=False, max_length=200, default="")
-    format = s.ChoiceField(required=False, choices=list(FORMATS), default="")
-
-    def validate(self, given: dict[str, Any]) -> dict[str, Any]:
-        """Exactly one of the two."""
-        if bool(given.get("file")) == bool(given.get("text")):
-            raise ValidationError({"file": ["Send a file, or its text."]})
-        return given
-
-
-class ImportOut(s.ModelSerializer[PaperImport]):
-    """An import: how many rows are what, and what confirming would do."""
-
-    changeset = s.IntegerField(source="changeset_id", allow_null=True)
-    counts = s.SerializerMethodField()
-    planned = s.SerializerMethodField()
+class FindingRow(s.ModelSerializer[ImportedFinding]):
+    """A rate that another tool measured, with an interval computed here."""
 
     class Meta:
-        model = PaperImport
+        model = ImportedFinding
         fields = (
+            "position",
+            "risk",
+            "mitigation",
+            "suggested",
+            "group",
+            "judge",
+            "label",
+            "model",
+            "value",
+            "low",
+            "high",
+            "n",
+            "method",
+            "better",
+            "said",
+        )
+
+
+class ImportRow(s.ModelSerializer[EvidenceImport]):
+    """A report of another tool."""
+
+    imported_by = s.CharField(source="imported_by.username", allow_null=True, default=None)
+    findings = s.IntegerField(source="finding_count")
+    mapped = s.IntegerField(source="mapped_count")
+    url = s.SerializerMethodField()
+
+    class Meta:
+        model = EvidenceImport
+        fields: tuple[str, ...] = (
             "id",
             "name",
-            "format",
-            "state",
-            "created_at",
-            "changeset",
+            "tool",
+            "tool_version",
+            "measured_at",
+            "sha256",
+            "size",
             "note",
-            "counts",
-            "planned",
+            "findings",
+            "mapped",
+            "left_out",
+            "imported_by",
+            "created_at",
+            "published_at",
+            "url",
         )
 
-    def get_counts(self, found: PaperImport) -> dict[str, int]:
-        return operations.counts(found)
-
-    def get_planned(self, found: PaperImport) -> dict[str, int]:
-        return operations.planned(found)
+    def get_url(self, found: EvidenceImport) -> str:
+        return str(reverse("api:import", args=[found.pk], request=self.context.get("request")))
 
 
-class ImportListed(s.ModelSerializer[PaperImport]):
-    changeset = s.IntegerField(source="changeset_id", allow_null=True)
+class ProblemRow(s.Serializer[Any]):
+    """A row that was left out, or says something else than the rest."""
 
-    class Meta:
-        model = PaperImport
-        fields = ("id", "name", "format", "state", "created_at", "changeset", "note")
-
-
-class ImportRowOut(s.ModelSerializer[ImportRow]):
-    """One row: what it says, what it was found to be, what is done with it."""
-
-    paper = s.CharField(source="paper.key", allow_null=True, default=None)
-    record = s.DictField()
-
-    class Meta:
-        model = ImportRow
-        fields = (
-            "number",
-            "status",
-            "choice",
-            "reason",
-            "paper",
-            "same_row",
-            "similarity",
-            "examined",
-            "record",
-        )
+    where = s.CharField()
+    reason = s.CharField()
 
 
-class ChoicesIn(s.Serializer[Any]):
-    """Row numbers, each with add, fill or skip."""
+class ImportFull(ImportRow):
+    """With its findings and the rows that were left out."""
 
-    choices = s.DictField(child=s.ChoiceField(choices=ImportRow.Choice.choices))
+    findings = s.SerializerMethodField()
+    problems = ProblemRow(many=True)
 
-    def validate_choices(self, given: dict[str, str]) -> dict[int, str]:
-        """Numbers of rows."""
-        if not all(name.isdecimal() and len(name) < 10 for name in given):
-            raise ValidationError("Name rows by their numbers.")
-        return {int(name): value for name, value in given.items()}
+    class Meta(ImportRow.Meta):
+        fields = (*ImportRow.Meta.fields, "problems")
+
+    @extend_schema_field(FindingRow(many=True))
+    def get_findings(self, found: EvidenceImport) -> Any:
+        return FindingRow(found.findings.all(), many=True).data
 
 
-class ConfirmIn(s.Serializer[Any]):
-    """Why; ``unexamined`` does not wait for rows that are still being compared."""
+class ImportAsked(s.Serializer[Any]):
+    """A report to import."""
 
-    note = s.CharField(required=False, allow_blank=True, default="", max_length=2000)
-    unexamined = s.BooleanField(required=False, default=False)
+    file = s.FileField(help_text="garak report, Inspect log or promptfoo result")
+    mitigation = s.CharField(required=False, default="", allow_blank=True, max_length=80)
+    note = s.CharField(required=False, default="", allow_blank=True, max_length=2000)
+    publish = s.BooleanField(required=False, default=False)
+
+
+class Mapped(s.Serializer[Any]):
+    """What one finding is about."""
+
+    position = s.IntegerField(min_value=0)
+    risk = s.CharField(max_length=80, allow_blank=True)
+    mitigation = s.CharField(max_length=80, allow_blank=True, required=False, default="")
+
+
+class ImportChange(s.Serializer[Any]):
+    """What to change of an import; what is left out stays."""
+
+    findings = Mapped(many=True, required=False)
+    published = s.BooleanField(required=False)
+
+
+def _curates(request: Request) -> bool:
+    return bool(request.user.has_perm(RIGHT))
+
+
+def _require(request: Request) -> None:
+    owner(request)
+    if not _curates(request):
+        raise PermissionDenied("Your role does not allow you to import evidence.")
 
 
 class Imports(Listing):
-    """One's own imports, newest first; POST makes the preview of a file."""
+    """Reports of other tools, the newest first; ``POST`` imports one (multipart)."""
 
-    serializer_class = ImportListed
-    queryset = PaperImport.objects.all()
-    parser_classes = [MultiPartParser, JSONParser]
-    order = ("-id",)
+    serializer_class = ImportRow
+    queryset = EvidenceImport.objects.none()
+    parser_classes = (MultiPartParser,)
+    order = ("-created_at", "-pk")
 
-    def filter_queryset(self, queryset: Any) -> Any:
-        """Those of whoever asks."""
-        by = self.request.user
-        asked(self.request, lambda: require(by, "edit_live"))
-        return queryset.filter(by=by)
+    def get_queryset(self) -> Any:
+        """Published ones; curators see drafts too."""
+        return queries.imports(drafts=_curates(self.request))
 
-    @extend_schema(request=ImportIn, responses={201: ImportOut})
+    @extend_schema(
+        request={"multipart/form-data": ImportAsked},
+        responses={201: ImportFull, 200: OpenApiResponse(ImportFull)},
+    )
     def post(self, request: Request) -> Response:
-        """Read a file; nothing is written but the preview."""
+        """Import a file (201), or give the import that has just this file (200)."""
         only_known(request, set())
-        asked(request, lambda: require(request.user, "edit_live"))
-        body = ImportIn(data=request.data)
-        body.is_valid(raise_exception=True)
-        given = body.validated_data
-        file = given.get("file")
-        stream = file.file if file else io.BytesIO(given["text"].encode("utf-8", "replace"))
-        made = asked(
-            request,
-            lambda: operations.stage(
-                stream=stream,
-                name=given["name"] or getattr(file, "name", "") or "sent text",
-                by=request.user,
-                form=given["format"],
-            ),
+        _require(request)
+        asked = ImportAsked(data=request.data)
+        asked.is_valid(raise_exception=True)
+        made, new = _store(request, asked.validated_data)
+        return Response(_full(request, made.pk), status=201 if new else 200)
+
+
+def _store(request: Request, asked: dict[str, Any]) -> tuple[EvidenceImport, bool]:
+    file, by = asked.pop("file"), owner(request)
+    if file.size > MOST_BYTES:
+        raise ValidationError({"file": [f"Larger than {MOST_BYTES // 1024**2} MB."]})
+    try:
+        return storing.store(
+            name=file.name, content=file.read(), by=by, known=queries.known(), **asked
         )
-        return Response(ImportOut(made).data, status=201)
+    except NotReadable as error:
+        raise ValidationError({"file": [str(error)]}) from None
+    except NotMapped as error:
+        raise ValidationError({"mitigation": [str(error)]}) from None
 
 
-def _found(request: Request, pk: int) -> PaperImport:
-    one: PaperImport = asked(request, lambda: operations.found(pk, request.user))
-    return one
+def _full(request: Request, pk: int) -> Any:
+    found = queries.one(pk, drafts=_curates(request))
+    if found is None:
+        raise NotFound("No import has this id.")
+    return ImportFull(found, context={"request": request}).data
 
 
 class ImportOne(GenericAPIView[Any]):
-    """One import."""
+    """One import with its findings."""
 
-    serializer_class = ImportOut
+    serializer_class = ImportFull
+    queryset = EvidenceImport.objects.none()
+    parser_classes = (JSONParser,)
 
     def get(self, request: Request, pk: int) -> Response:
-        """Its state and counts."""
+        """The import."""
         only_known(request, set())
-        return Response(ImportOut(_found(request, pk)).data)
+        return Response(_full(request, pk))
+
+    @extend_schema(request=ImportChange)
+    def patch(self, request: Request, pk: int) -> Response:
+        """Map findings by their position, publish or take back."""
+        _require(request)
+        asked = ImportChange(data=request.data)
+        asked.is_valid(raise_exception=True)
+        found = self._found(pk)
+        given = asked.validated_data
+        rows = given.get("findings", [])
+        mapped = {row["position"]: (row["risk"], row["mitigation"]) for row in rows}
+        try:
+            storing.map_findings(found=found, mapped=mapped, known=queries.known())
+        except NotMapped as error:
+            raise ValidationError({"findings": [str(error)]}) from None
+        if "published" in given:
+            storing.set_published(found=found, published=given["published"])
+        return Response(_full(request, pk))
 
     @extend_schema(responses={204: None})
     def delete(self, request: Request, pk: int) -> Response:
-        """Forget a preview."""
-        found = _found(request, pk)
-        asked(request, lambda: operations.drop(batch=found, by=request.user))
+        """Delete the import with its findings."""
+        _require(request)
+        storing.remove(found=self._found(pk))
         return Response(status=204)
 
-
-class Rows(Listing):
-    """The rows of an import, in the order of the file; ``status`` narrows."""
-
-    serializer_class = ImportRowOut
-    queryset = ImportRow.objects.none()
-    order = ("number",)
-    known = {"status"}
-
-    @extend_schema(
-        operation_id="imports_rows_list",
-        parameters=[OpenApiParameter("status", str, enum=ImportRow.Status.values)],
-    )
-    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """A page of rows."""
-        return super().get(request, *args, **kwargs)
-
-    def filter_queryset(self, queryset: Any) -> Any:
-        """The rows of one's own import."""
-        status = self.request.query_params.get("status", "")
-        if status and status not in ImportRow.Status.values:
-            known = ", ".join(ImportRow.Status.values)
-            raise ValidationError({"status": [f"Not {status[:40]!r}. One of: {known}."]})
-        return operations.rows_of(_found(self.request, self.kwargs["pk"]), status)
-
-
-class Choices(GenericAPIView[Any]):
-    """What is done with single rows."""
-
-    serializer_class = ChoicesIn
-
-    @extend_schema(request=ChoicesIn, responses=ImportOut)
-    def post(self, request: Request, pk: int) -> Response:
-        """Choose; the import as it is then."""
-        found = _found(request, pk)
-        body = ChoicesIn(data=request.data)
-        body.is_valid(raise_exception=True)
-        chosen = body.validated_data["choices"]
-        asked(request, lambda: operations.choose(batch=found, by=request.user, choices=chosen))
-        return Response(ImportOut(found).data)
-
-
-class Confirm(GenericAPIView[Any]):
-    """The one write of an import."""
-
-    serializer_class = ConfirmIn
-
-    @extend_schema(request=ConfirmIn, responses=ImportOut)
-    def post(self, request: Request, pk: int) -> Response:
-        """Write everything or nothing; 409 while rows are still being compared."""
-        found = _found(request, pk)
-        body = ConfirmIn(data=request.data)
-        body.is_valid(raise_exception=True)
-        given = body.validated_data
-        asked(request, lambda: writing.confirm(batch=found, by=request.user, **given))
-        return Response(ImportOut(_found(request, pk)).data)
+    def _found(self, pk: int) -> EvidenceImport:
+        found = queries.one(pk, drafts=True)
+        if found is None:
+            raise NotFound("No import has this id.")
+        return found

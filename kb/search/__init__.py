@@ -15,10 +15,12 @@ from django.db.models import QuerySet
 from kb.models import Paper
 
 from ._answerable import Evidence, log_odds
+from ._effect import Effect, Move, effect, ship_queries
 from ._embedder import EmbedderError, EmbedderLoading
 from ._fusion import Found, Hit, fuse
 from ._legs import DEPTH, Mode, evidence, ranked, timed, topics
 from ._query import MAX_CHARACTERS, Query, clean, identifier
+from ._supposed import Supposition, suppose
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,19 +35,25 @@ BESIDE_MOST = 4
 __all__ = [
     "MAX_CHARACTERS",
     "Beside",
+    "Effect",
     "EmbedderError",
     "EmbedderLoading",
     "Hit",
     "Mode",
+    "Move",
     "Query",
     "Ranking",
+    "Supposition",
     "beside",
     "clean",
+    "effect",
     "identifier",
     "rank",
     "rebuild",
+    "ship_queries",
     "similar",
     "status",
+    "suppose",
 ]
 
 

@@ -1,151 +1,145 @@
-"""Getting papers in: a file or pasted text, the preview of every row, one confirmation."""
+"""Evidence from other tools: the list, the upload, and one import with its mapping."""
 
 from __future__ import annotations
 
-import io
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.contrib.auth.models import User
+from django.core.files.uploadedfile import UploadedFile
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
-from kb.harvest.files import FORMATS
-from kb.imports import operations, writing
-from kb.imports.models import ImportRow, PaperImport
-from kb.middleware import LARGEST_UPLOAD
-from taxonomy.operations import Invalid
+from evals import figures
+from evals.imports import NotReadable, storing
+from evals.imports.reading import MOST_BYTES
+from evals.imports.storing import NotMapped
+from evals.models import EvidenceImport
+from kb.curation.forms import choices_of
+from kb.queries import imports as queries
+from taxonomy.models import Mitigation, Risk
 from taxonomy.operations.actions import require
 
 from .refusals import refused
 
-PAGE_SIZE = 50
+RIGHT = "edit_live"
+NONE = ("", "none, or not known")
 
 
-class ImportForm(forms.Form):
-    """A file, or text pasted instead."""
+class UploadForm(forms.Form):
+    """A report, and what was in place when its tool ran."""
 
     file = forms.FileField(
-        required=False,
-        help_text=f"Up to {LARGEST_UPLOAD // 1_000_000} MB.",
-        widget=forms.FileInput(attrs={"accept": ".bib,.bibtex,.ris,.json,.jsonl,.csv,.tsv,.txt"}),
+        label="Report",
+        help_text="A garak report (JSON lines), an Inspect log (.eval or JSON) or the JSON of "
+        f"promptfoo, up to {MOST_BYTES // 1024**2} MB.",
     )
-    text = forms.CharField(
-        required=False,
-        label="Or paste it",
-        max_length=500_000,
-        widget=forms.Textarea(attrs={"rows": 6, "spellcheck": "false"}),
-        help_text="Or arXiv ids and DOIs, one a line.",
-    )
-    format = forms.ChoiceField(
-        required=False, choices=[("", "tell it from the file"), *FORMATS.items()]
+    mitigation = forms.ChoiceField(label="Mitigation in place", required=False)
+    note = forms.CharField(
+        label="Where it comes from", max_length=2000, widget=forms.Textarea(attrs={"rows": 2})
     )
 
-    def clean(self) -> dict[str, Any]:
-        """One of the two has to be there."""
-        given = super().clean() or {}
-        if not self.errors and not given.get("file") and not (given.get("text") or "").strip():
-            raise forms.ValidationError("Choose a file, or paste text.")
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["mitigation"].choices = [NONE, *choices_of(Mitigation)]  # type: ignore[attr-defined]
+
+    def clean_file(self) -> UploadedFile[Any]:
+        """Refuse what is too large before it is read."""
+        given: UploadedFile[Any] = self.cleaned_data["file"]
+        if (given.size or 0) > MOST_BYTES:
+            raise forms.ValidationError(f"The file is larger than {MOST_BYTES // 1024**2} MB.")
         return given
 
 
 @never_cache
-@login_required
 @refused
 def imports(request: HttpRequest) -> HttpResponse:
-    """The form, and one's own imports; a file leads to its preview."""
-    require(request.user, "edit_live")
-    sent = request.method == "POST"
-    form = ImportForm(request.POST if sent else None, request.FILES if sent else None)
-    if sent and form.is_valid():
-        given = form.cleaned_data
-        file: Any = given["file"]
-        stream = file.file if file else io.BytesIO(given["text"].encode())
-        name = (file.name or "file") if file else "pasted text"
-        try:
-            made = operations.stage(stream=stream, name=name, by=request.user, form=given["format"])
+    """Every import that the reader may see; curators upload here."""
+    may = request.user.has_perm(f"taxonomy.{RIGHT}")
+    form = UploadForm(request.POST or None, request.FILES or None) if may else None
+    if request.method == "POST":
+        require(request.user, RIGHT)
+        if form and form.is_valid() and (made := _store(request, form)):
             return redirect(made)
-        except Invalid as error:
-            form.add_error("file" if file else "text", next(iter(error.errors.values())))
     context = {
+        "imports": queries.imports(drafts=may),
         "form": form,
-        "recent": operations.recent(request.user),
         "api": reverse("api:imports"),
-        "largest": LARGEST_UPLOAD,
     }
-    status = 400 if form.is_bound and form.errors else 200
-    return render(request, "curate/imports.html", context, status=status)
+    status = 400 if form is not None and form.errors else 200
+    return render(request, "kb/imports.html", context, status=status)
+
+
+def _store(request: HttpRequest, form: UploadForm) -> EvidenceImport | None:
+    """Keep the uploaded file; None, with the reason on the form, where it cannot be read."""
+    given = form.cleaned_data
+    try:
+        made, new = storing.store(
+            name=given["file"].name,
+            content=given["file"].read(),
+            by=cast(User, request.user),
+            known=queries.known(),
+            note=given["note"],
+            mitigation=given["mitigation"],
+        )
+    except (NotReadable, NotMapped) as error:
+        form.add_error("file", str(error))
+        return None
+    said = "Read. Check what each row is about, then publish." if new else "It is here already."
+    messages.info(request, said)
+    return made
 
 
 @never_cache
-@login_required
-@refused
 def one(request: HttpRequest, pk: int) -> HttpResponse:
-    """The preview of one import, narrowed by ``?status=``; what is done with each row."""
-    found = operations.found(pk, request.user)
-    status = request.GET.get("status", "")
-    rows = operations.rows_of(found, status if status in ImportRow.Status.values else "")
-    counts = operations.counts(found)
-    labels = dict(ImportRow.Status.choices)
-    context = {
-        "batch": found,
-        "done": found.state == PaperImport.State.DONE,
-        "working": found.state == PaperImport.State.EXAMINING,
-        "total": sum(counts.values()),
-        "left": found.rows.filter(examined=False).count(),
-        "counts": [(name, labels[name], n) for name, n in counts.items() if n],
-        "planned": operations.planned(found),
-        "status": status,
-        "page": Paginator(rows, PAGE_SIZE).get_page(request.GET.get("page")),
-        "api": reverse("api:import", args=[pk]),
-    }
-    part = request.htmx and request.GET.get("part") == "progress"  # type: ignore[attr-defined]
-    return render(request, f"curate/import.html{'#progress' if part else ''}", context)
+    """One import: its findings, what they are about, and the rows that were left out."""
+    may = request.user.has_perm(f"taxonomy.{RIGHT}")
+    found = queries.one(pk, drafts=may)
+    if found is None:
+        raise Http404("No import has this address.")
+    rows = [{"finding": row, "bar": figures.bar(row)} for row in found.findings.all()]
+    context = {"found": found, "rows": rows, "may": may, "api": reverse("api:import", args=[pk])}
+    if may:
+        context["risks"] = choices_of(Risk)
+        context["mitigations"] = choices_of(Mitigation)
+    return render(request, "kb/import.html", context)
 
 
 @login_required
 @require_POST
 @refused
-def choose(request: HttpRequest, pk: int) -> HttpResponse:
-    """Keep the choices of one page of rows."""
-    found = operations.found(pk, request.user)
-    chosen = {
-        int(name.removeprefix("row-")): str(value)
-        for name, value in request.POST.items()
-        if name.startswith("row-") and name[4:].isdecimal() and len(name) < 14
-    }
-    changed = operations.choose(batch=found, by=request.user, choices=chosen)
-    messages.success(request, f"{changed} choice{'' if changed == 1 else 's'} changed.")
-    query = request.POST.get("query", "")
-    return redirect(f"{found.get_absolute_url()}?{query}" if query else found.get_absolute_url())
-
-
-@login_required
-@require_POST
-@refused
-def confirm(request: HttpRequest, pk: int) -> HttpResponse:
-    """Write it, all or nothing."""
-    found = operations.found(pk, request.user)
-    counts = writing.confirm(
-        batch=found,
-        by=request.user,
-        note=request.POST.get("note", "")[:2000],
-        unexamined=bool(request.POST.get("unexamined")),
-    )
-    messages.success(request, f"{writing.said(counts).capitalize()}. It can be undone as a whole.")
+def change(request: HttpRequest, pk: int) -> HttpResponse:
+    """Save the mapping, publish, take back, or delete an import."""
+    require(request.user, RIGHT)
+    found = queries.one(pk, drafts=True)
+    if found is None:
+        raise Http404("No import has this address.")
+    verb = request.POST.get("verb", "")
+    if verb == "delete":
+        storing.remove(found=found)
+        messages.info(request, "The import and its findings are gone.")
+        return redirect("imports")
+    try:
+        storing.map_findings(found=found, mapped=_mapped(request), known=queries.known())
+    except NotMapped as error:
+        messages.error(request, str(error))
+        return redirect(found)
+    if verb in ("publish", "withdraw"):
+        storing.set_published(found=found, published=verb == "publish")
+    messages.success(request, "Saved.")
     return redirect(found)
 
 
-@login_required
-@require_POST
-@refused
-def drop(request: HttpRequest, pk: int) -> HttpResponse:
-    """Forget a preview."""
-    operations.drop(batch=operations.found(pk, request.user), by=request.user)
-    messages.info(request, "The preview is gone. Nothing was written.")
-    return redirect("imports")
+def _mapped(request: HttpRequest) -> dict[int, tuple[str, str]]:
+    """{position: (risk, mitigation)} of the rows that the form carries."""
+    found = {}
+    for name, risk in request.POST.items():
+        place = name.removeprefix("risk-")
+        if name.startswith("risk-") and place.isdecimal() and len(place) < 8:
+            found[int(place)] = (str(risk), request.POST.get(f"mitigation-{place}", ""))
+    return found

@@ -83,7 +83,6 @@ class Writer:
 
     by: Any
     changes: list[Change] = field(default_factory=list)
-    bumps: dict[tuple[str, int], int] = field(default_factory=dict)
 
     def update(self, kind: Kind, row: Any, values: dict[str, Any]) -> bool:
         """Set fields; False where nothing differs. Raises Invalid."""
@@ -143,7 +142,7 @@ class Writer:
 
     def bumped(self, kind: Kind, row: Any) -> int:
         """How often this writer has raised the version of a row."""
-        return self.bumps.get((kind.name, row.pk), 0)
+        return sum((change.kind, change.id) == (kind.name, row.pk) for change in self.changes)
 
     def touched(self, kind: Kind, row: Any) -> set[str]:
         """The fields of a row that this writer has changed."""
@@ -172,8 +171,6 @@ class Writer:
     def _note(self, kind: Kind, row: Any, action: str, before: Any, after: Any) -> None:
         change = Change(kind.name, row.pk, name_of(row), str(row)[:200], action, before, after)
         self.changes.append(change)
-        mark = (kind.name, row.pk)
-        self.bumps[mark] = self.bumps.get(mark, 0) + 1
 
 
 def follow(changes: list[Change]) -> None:

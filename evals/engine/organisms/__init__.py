@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from evals.engine import packaged, provenance, registry, tuning
-from evals.engine.language_model import LanguageModel, smollm2
+from evals.engine.language_model import THREADS, LanguageModel, smollm2
 from evals.engine.result import Metric
 from evals.engine.tuning import Example, Recipe
 
@@ -131,7 +131,7 @@ def build(slug: str, seed: int, report: Callable[[int, int], None]) -> dict[str,
         "sha256": packaged.sha256(found.adapter),
         "bytes": found.adapter.stat().st_size,
         "made_with": provenance.describe(
-            watch=watch, seed=seed, model={"name": model.name}, data=[], threads=2
+            watch=watch, seed=seed, model={"name": model.name}, data=[], threads=THREADS
         ),
     }
     found.card.write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -265,3 +265,13 @@ def test_freezing_takes_the_right_and_a_change() -> None:
         freeze(by=person("ada"), note="x")
     with pytest.raises(Invalid, match="Nothing has changed"):
         freeze(by=person("rhea", "reviewer"), note="x")
+
+
+def test_the_log_shows_lists_as_changes_of_their_row(client: Client, ada: Any) -> None:
+    fields = {"stages": ["deployment", "pre-training"]}
+    perform(action=Action("edit", "risk", "deepfake", fields, 1), by=ada, note="wider")
+    page = client.get("/changes/?by=ada&what=risk")
+    rows = page.context["rows"]
+    assert {"stages"} in [set(row.fields) for row in rows]
+    assert {row.key for row in rows} == {"deepfake"}
+    assert b"/history/risk/deepfake/" in client.get("/changes/feed/?by=ada").content

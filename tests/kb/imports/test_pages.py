@@ -34,7 +34,7 @@ def signed_in(role: str = "curator") -> Client:
 
 
 def upload(client: Client, raw: bytes = TEXT.encode(), name: str = "refs.bib") -> Any:
-    return client.post("/imports/", {"file": SimpleUploadedFile(name, raw)})
+    return client.post("/curate/papers/", {"file": SimpleUploadedFile(name, raw)})
 
 
 def test_a_file_is_shown_row_by_row_then_written_and_undone() -> None:
@@ -66,9 +66,9 @@ def test_a_file_is_shown_row_by_row_then_written_and_undone() -> None:
 
 def test_pasted_text_and_what_is_wrong_with_it() -> None:
     client = signed_in()
-    assert client.post("/imports/", {"text": TEXT})["Location"].startswith("/imports/")
+    assert client.post("/curate/papers/", {"text": TEXT})["Location"].startswith("/curate/papers/")
     for given in ({}, {"text": "Dear all"}, {"text": TEXT, "format": "doc"}):
-        response = client.post("/imports/", given)
+        response = client.post("/curate/papers/", given)
         assert response.status_code == 400
         assert b"errorlist" in response.content
     assert upload(client, b"").status_code == 400
@@ -77,18 +77,18 @@ def test_pasted_text_and_what_is_wrong_with_it() -> None:
 def test_a_preview_may_be_forgotten() -> None:
     client = signed_in()
     address = upload(client)["Location"]
-    assert client.post(f"{address}drop/")["Location"] == "/imports/"
+    assert client.post(f"{address}drop/")["Location"] == "/curate/papers/"
     assert client.get(address).status_code == 404
 
 
 def test_importing_is_for_curators() -> None:
-    assert "/accounts/login/" in Client().get("/imports/")["Location"]
-    assert signed_in("contributor").get("/imports/").status_code == 403
+    assert "/accounts/login/" in Client().get("/curate/papers/")["Location"]
+    assert signed_in("contributor").get("/curate/papers/").status_code == 403
     address = upload(signed_in())["Location"]
     assert signed_in("reviewer").get(address).status_code == 404
 
 
-@pytest.mark.parametrize("address", ["/imports/", "/api/v1/imports/"])
+@pytest.mark.parametrize("address", ["/curate/papers/", "/api/v1/paper-imports/"])
 def test_fifty_megabytes_are_refused_before_they_are_stored(address: str) -> None:
     size = 50_000_000
 
@@ -117,9 +117,9 @@ def test_fifty_megabytes_are_refused_before_they_are_stored(address: str) -> Non
 
 def test_the_same_by_rest() -> None:
     ask = Program("curator")
-    made = ask("post", "/imports/", {"text": TEXT}, 201).json()
+    made = ask("post", "/paper-imports/", {"text": TEXT}, 201).json()
     assert made["counts"] == {"new": 1, "linked": 0, "duplicate": 1, "possible": 0, "invalid": 1}
-    address = f"/imports/{made['id']}"
+    address = f"/paper-imports/{made['id']}"
     rows = ask("get", f"{address}/rows/").json()["results"]
     assert [row["status"] for row in rows] == ["new", "invalid", "duplicate"]
     assert rows[2]["paper"] == "arxiv:2307.15043"
@@ -136,21 +136,21 @@ def test_the_same_by_rest() -> None:
     assert done["changeset"]
     ask("post", f"{address}/confirm/", {}, 409)
     ask("delete", f"{address}/", status=409)
-    assert ask("get", "/imports/").json()["results"][0]["id"] == made["id"]
+    assert ask("get", "/paper-imports/").json()["results"][0]["id"] == made["id"]
 
 
 def test_a_file_may_be_sent_by_rest() -> None:
     ask = Program("curator")
     file = SimpleUploadedFile("refs.bib", TEXT.encode("latin-1"))
-    response = ask.client.post("/api/v1/imports/", {"file": file})
+    response = ask.client.post("/api/v1/paper-imports/", {"file": file})
     assert response.status_code == 201
     assert response.json()["name"] == "refs.bib"
-    ask("delete", f"/imports/{response.json()['id']}/", status=204)
-    ask("post", "/imports/", {}, 400)
-    ask("post", "/imports/", {"text": "Dear all"}, 400)
-    ask("get", "/imports/999/", status=404)
-    Program("contributor")("post", "/imports/", {"text": TEXT}, 403)
-    assert Client().get("/api/v1/imports/").status_code in {401, 403}
+    ask("delete", f"/paper-imports/{response.json()['id']}/", status=204)
+    ask("post", "/paper-imports/", {}, 400)
+    ask("post", "/paper-imports/", {"text": "Dear all"}, 400)
+    ask("get", "/paper-imports/999/", status=404)
+    Program("contributor")("post", "/paper-imports/", {"text": TEXT}, 403)
+    assert Client().get("/api/v1/paper-imports/").status_code in {401, 403}
 
 
 def run(*args: str) -> str:
