@@ -151,6 +151,13 @@ class Paper(models.Model):
         return reverse("paper", args=[self.key])
 
     @property
+    def extra_shown(self) -> list[tuple[str, str]]:
+        """(name, value) of what imports said besides, as far as it is short text."""
+        told = [part.get("fields", {}) for part in self.extra.values() if isinstance(part, dict)]
+        pairs = [pair for fields in told for pair in fields.items()]
+        return [(n, "; ".join(map(str, v)) if isinstance(v, list) else str(v)) for n, v in pairs]
+
+    @property
     def text(self) -> str:
         """What is embedded: the title, then the abstract if harvested, else our summary."""
         return "\n".join(filter(None, [self.title, self.abstract or self.summary]))

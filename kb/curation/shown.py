@@ -35,6 +35,7 @@ class Shown:
     along: list[ShownRow] = field(default_factory=list)
     placements: list[ShownRow] = field(default_factory=list)
     more: int = 0
+    more_rows: int = 0
 
     def __bool__(self) -> bool:
         return bool(self.rows or self.along or self.placements)
@@ -59,6 +60,9 @@ def _shown(changes: list[Change], where: dict[str, str], keys: dict[int, str]) -
         before = {k: v for k, v in change.before.items() if k not in INNER}
         after = {k: v for k, v in change.after.items() if k not in INNER}
         if not before and not after:
+            continue
+        if change.kind != "placement" and len(found.rows) >= MOST:
+            found.more_rows += 1
             continue
         row = ShownRow(change, lines(before, after, where), keys.get(change.id, ""))
         if change.kind in ALONG and _moves_along(change):
