@@ -25,10 +25,12 @@ ADDRESSES = {"page": "/search/", "api": "/api/v1/search/"}
 def main(texts: str = "summaries") -> None:
     """Measure, store and print."""
     world.enter(texts)
+    from django.core.management import call_command
     from django.test import Client
 
     from kb import search
 
+    call_command("collectstatic", verbosity=0, interactive=False)
     search.warm()
     client = Client(SERVER_NAME="localhost")
     asked = [query.text for query in collection.queries() if query.kind != "identifier"]
