@@ -14,6 +14,7 @@ class KbConfig(AppConfig):
 
         from . import checks, curation, operations  # noqa: F401
         from .accounts import roles, tokens
+        from .placing import decisions  # noqa: F401  (lets a paper be placed)
 
         curation.register_kinds()
         post_migrate.connect(roles.sync_roles, sender=self, dispatch_uid="kb.roles")
