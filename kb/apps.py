@@ -14,6 +14,7 @@ class KbConfig(AppConfig):
 
         from . import checks, curation, lookups, operations  # noqa: F401
         from .accounts import roles, tokens
+        from .placing import decisions  # noqa: F401  (lets a paper be placed)
 
         lookups.register()
         curation.register_kinds()

@@ -229,6 +229,17 @@ def store_packed(vectors: dict[Paper, bytes]) -> None:
         store(digests, decode(list(vectors.values())))
 
 
+def risk_vectors(slugs: list[str]) -> tuple[list[str], np.ndarray]:
+    """(texts, their unit vectors of shape (len(slugs), dimension)) of active risks."""
+    from ._terms import TERMS
+
+    vectors = TERMS.vectors()
+    row = TERMS.rows("risk")
+    places = [row[slug] for slug in slugs]
+    texts = TERMS.texts()
+    return [texts[place] for place in places], vectors[places]
+
+
 def ship() -> int:
     """Write the vectors of the present texts to the fixtures; return how many."""
     from ._terms import TERMS

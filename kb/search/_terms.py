@@ -121,6 +121,12 @@ class Terms:
             self._refresh()
             return [term.text for term in self._terms]
 
+    def rows(self, kind: str) -> dict[str, int]:
+        """{slug: its place in ``texts`` and ``vectors``} of the terms of a kind."""
+        with self._lock:
+            self._refresh()
+            return {t.slug: place for place, t in enumerate(self._terms) if t.kind == kind}
+
     def vectors(self) -> np.ndarray:
         """The vector of each term, in the order of ``texts``."""
         with self._lock:
