@@ -10,8 +10,10 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.db import connection
 from django.test import Client
 from django.test.client import FakePayload
+from django.test.utils import CaptureQueriesContext
 
 from kb.imports.models import PaperImport
 from kb.middleware import LARGEST_UPLOAD
@@ -224,3 +226,19 @@ def test_two_papers_are_merged_by_rest() -> None:
     assert ask("get", "/papers/quokka-a/").json()["key"] == "quokka-b"
     ask("post", f"/changesets/{done['changeset']}/revert/", {"note": "two"})
     assert ask("get", "/papers/quokka-a/").json()["year"] == 2024
+
+
+def test_a_longer_preview_asks_no_more_queries() -> None:
+    client = signed_in()
+
+    def queries(rows: int) -> int:
+        text = "".join(
+            f"@misc{{k, title={{Quokka {rows} {n}}}, year={{2024}}}}" for n in range(rows)
+        )
+        address = client.post("/curate/papers/", {"text": text + TEXT})["Location"]
+        client.get(address)
+        with CaptureQueriesContext(connection) as asked:
+            assert client.get(address).status_code == 200
+        return len(asked)
+
+    assert queries(2) == queries(30) < 16
