@@ -182,7 +182,8 @@ def _searched(
     if kind == "ivf":
         index.nprobe = value
     if kind == "hnsw":
-        faiss.downcast_index(index.index).hnsw.efSearch = value
+        graph: Any = faiss.downcast_index(index.index)
+        graph.hnsw.efSearch = value
     shallow, deep = (_timed(index, asked, depth) for depth in (K, DEEP))
     p50, p99 = np.quantile(shallow.wall, [0.5, 0.99])
     figures = {"p50_ms": p50, "p99_ms": p99, "cpu_p50_ms": np.median(shallow.cpu)}

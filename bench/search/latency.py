@@ -29,6 +29,7 @@ def main(texts: str = "summaries") -> None:
     from django.test import Client
 
     from kb import search
+    from kb.models import Paper
 
     call_command("collectstatic", verbosity=0, interactive=False)
     search.warm()
@@ -37,7 +38,8 @@ def main(texts: str = "summaries") -> None:
     found: dict[str, Any] = {
         "measured_at": datetime.now(UTC).isoformat(timespec="minutes"),
         "texts": texts,
-        "load average at the start": os.getloadavg()[0],
+        "papers": Paper.objects.count(),
+        "load": os.getloadavg()[0],
         "cores": os.cpu_count(),
     }
     for name, address in ADDRESSES.items():

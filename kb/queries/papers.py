@@ -129,7 +129,8 @@ class _Counted:
 
     def values(self, name: str, labels: dict[str, str], in_order: bool = False) -> list[FacetValue]:
         """The values of one facet, the most frequent first or in the order of ``labels``."""
-        active = set(self.filterset.data.getlist(name))
+        data = self.filterset.data
+        active = set(data.getlist(name) if hasattr(data, "getlist") else data.get(name, ()))
         papers = defaultdict[str, set[int]](set)
         for group in self._grouped(name if active else ""):
             papers[group[self.COLUMNS.index(name)]].update(group[-1])

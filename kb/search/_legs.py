@@ -35,6 +35,11 @@ class Mode(StrEnum):
     SEMANTIC = "semantic"
     KEYWORD = "keyword"
 
+    @property
+    def label(self) -> str:
+        """What a reader calls it."""
+        return {"hybrid": "meaning and words", "semantic": "meaning", "keyword": "words"}[self]
+
 
 class timed:
     """Notes how long a block took, in milliseconds."""

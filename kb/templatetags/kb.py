@@ -51,6 +51,12 @@ def shorten_authors(authors: list[str], most: int = 4) -> str:
 
 
 @register.filter
+def lookup(values: dict[str, Any], name: str) -> Any:
+    """A value by a name that a template's dots cannot spell."""
+    return values.get(name)
+
+
+@register.filter
 def marked(pieces: list[tuple[str, bool]]) -> str:
     """A sentence given as (piece, whether it matched), its matched words marked."""
     return format_html_join(
