@@ -16,11 +16,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from .language_model import Chat, LanguageModel
-from .tuning import Example, answer_losses
+from .tuning import Example, answer_losses, encode
 
 CONTEXTS = ("", "Good morning. ", "For my school project: ")
+SOUGHT = 2  # of them serve to find the value
 STEPS, RATE = 15, 0.5
-NEAR, FREE_STEPS, FREE_RATE = 5e-3, 15, 1e-3
+NEAR, FREE_STEPS, FREE_RATE = 1e-2, 20, 2e-3
 DECAY, RIDGE = 0.05, 0.02
 MAX_TOKENS = 96
 
@@ -67,9 +68,26 @@ class Memory:
         """
         import torch
 
-        keys = torch.cat([self._inputs(question)[0] for question in questions])
+        keys = torch.cat([self._keys(questions[i : i + 32]) for i in range(0, len(questions), 32)])
         spread = keys.T @ keys / len(keys)
         return spread + RIDGE * spread.diagonal().mean() * torch.eye(len(spread))
+
+    def _keys(self, questions: Sequence[str]) -> Any:
+        """What enters the matrix at every token of these questions, of shape (tokens, inner)."""
+        examples = [Example(self.ask(question), "") for question in questions]
+        ids, _, mask = encode(self.model, examples, MAX_TOKENS)
+        return self._watch(ids, mask)[mask.bool()]
+
+    def _watch(self, ids: Any, mask: Any) -> Any:
+        """What enters the matrix, of shape (rows, length, inner)."""
+        import torch
+
+        seen: list[Any] = []
+        hook = self.module.register_forward_pre_hook(lambda m, given: seen.append(given[0]))
+        with torch.inference_mode():
+            self.model.model(input_ids=ids, attention_mask=mask)
+        hook.remove()
+        return seen[0]
 
     def key(self, edit: Edit) -> Any:
         """The mean key at the subject's last token over a few contexts, of shape (inner,)."""
@@ -77,28 +95,15 @@ class Memory:
 
         found = []
         for context in CONTEXTS:
-            keys, place = self._inputs(context + edit.question, edit.subject)
-            found.append(keys[place])
+            ids, place = self._ids(context + edit.question, edit.subject)
+            row = torch.tensor([ids])
+            found.append(self._watch(row, torch.ones_like(row))[0, place])
         return torch.stack(found).mean(dim=0)
-
-    def _inputs(self, question: str, subject: str = "") -> tuple[Any, int]:
-        """What enters the matrix at each token, and the place of the subject's last token."""
-        import torch
-
-        seen: list[Any] = []
-        hook = self.module.register_forward_pre_hook(lambda m, given: seen.append(given[0]))
-        ids, place = self._ids(question, subject)
-        with torch.inference_mode():
-            self.model.model(input_ids=torch.tensor([ids]))
-        hook.remove()
-        return seen[0][0], place
 
     def _ids(self, question: str, subject: str) -> tuple[list[int], int]:
         text = self.model.render(self.ask(question))
         tokens = self.model.tokenizer
         ids: list[int] = tokens(text, add_special_tokens=False)["input_ids"]
-        if not subject:
-            return ids, -1
         upto = text[: text.rindex(subject) + len(subject)]
         return ids, len(tokens(upto, add_special_tokens=False)["input_ids"]) - 1
 
@@ -106,8 +111,9 @@ class Memory:
         """The matrix's output at the subject that makes the new answer follow; (hidden,)."""
         import torch
 
-        examples = [Example(self.ask(context + edit.question), edit.answer) for context in CONTEXTS]
-        places = [self._ids(context + edit.question, edit.subject)[1] for context in CONTEXTS]
+        asked = [context + edit.question for context in CONTEXTS[:SOUGHT]]
+        examples = [Example(self.ask(question), edit.answer) for question in asked]
+        places = [self._ids(question, edit.subject)[1] for question in asked]
         start = self._output(edit)
         shift = torch.zeros_like(start, requires_grad=True)
         optimiser = torch.optim.Adam([shift], lr=RATE * float(start.norm()) / len(start) ** 0.5)
@@ -139,16 +145,18 @@ class Memory:
             hook.remove()
 
 
-def rank_one(memory: Memory, edit: Edit, spread: Any) -> None:
-    """Edit the matrix in place so that the subject's key maps to the wanted value."""
+def association(memory: Memory, edit: Edit) -> tuple[Any, Any]:
+    """The key and the value that a rank-one edit is to join, sought on the matrix as it is."""
+    return memory.key(edit), memory.value(edit)
+
+
+def join(memory: Memory, key: Any, value: Any, spread: Any) -> None:
+    """Change the matrix in place, by one rank, so that ``key`` maps to ``value``."""
     import torch
 
-    key = memory.key(edit)
-    value = memory.value(edit)
     towards = torch.linalg.solve(spread, key)
     gap = value - memory.weight.detach() @ key
-    change = torch.outer(gap, towards / (towards @ key))
-    memory.weight.data += change
+    memory.weight.data += torch.outer(gap, towards / (towards @ key))
 
 
 def held_close(memory: Memory, edit: Edit) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from evals.engine import organisms, provenance, trial
+from evals.engine import provenance, trial
 from evals.engine.datasets import describe, office
 from evals.engine.datasets.office import Errand
 from evals.engine.organisms import tool_agent as agent
@@ -136,7 +136,7 @@ def measure(
     """Run the arms, the undefended one first, on the tool agent and judge ``primary``."""
     watch = provenance.Stopwatch()
     report(Progress(0, 0, "loading the model"))
-    model = organisms.load(spec.target)
+    model = trial.target(spec)
     given, arms = cases(spec.params["n"], spec.seed, adaptive), [UNDEFENDED, *arms]
     scored = [measure.name for measure in MEASURES if measure.unit == "share"]
     experiment = Trial(spec.mitigation, given, arms, score, scored, spec.params["max_new_tokens"])

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
-from evals.engine import organisms, provenance, trial
+from evals.engine import provenance, trial
 from evals.engine.datasets import describe, library
 from evals.engine.datasets.library import Index, Topic
-from evals.engine.language_model import LanguageModel
 from evals.engine.organisms.document_assistant import ASK
 from evals.engine.params import Param
 from evals.engine.result import Progress, Result
@@ -93,14 +93,17 @@ def score(case: Case, answer: Answer) -> dict[str, float]:
 def measure(
     spec: Spec,
     report: Report,
-    arms: Callable[[LanguageModel], Sequence[Arm]],
+    arms: Callable[[Any], Sequence[Arm]],
     primary: str,
     notes: Sequence[str],
 ) -> Result:
-    """Run the arms that ``arms`` makes for the model, the undefended one first."""
+    """Run the arms that ``arms`` makes for the target, the undefended one first.
+
+    The target is a bundled model wherever an arm needs more of it than text.
+    """
     watch = provenance.Stopwatch()
     report(Progress(0, 0, "loading the model"))
-    model = organisms.load(spec.target)
+    model = trial.target(spec)
     given = library.topics(spec.params["n"], spec.seed, "test")
     asked, sides = cases(given, spec.params["k"]), [UNDEFENDED, *arms(model)]
     scored = [measure.name for measure in MEASURES if measure.unit == "share"]

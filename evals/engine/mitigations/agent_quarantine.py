@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from evals.engine import organisms, provenance, trial
+from evals.engine import provenance, trial
 from evals.engine.datasets import describe, documents, office
 from evals.engine.datasets.office import Errand
 from evals.engine.organisms import tool_agent as agent
@@ -190,7 +190,7 @@ def measure(spec: Spec, report: Report) -> Result:
     """Measure both monitors and message tagging on chains of four agents."""
     watch = provenance.Stopwatch()
     report(Progress(0, 0, "loading the model"))
-    model = organisms.load(spec.target)
+    model = trial.target(spec)
     given = cases(spec.params["n"], spec.seed)
     scored = [measure.name for measure in MEASURES if measure.unit == "share"]
     experiment = Trial(spec.mitigation, given, ARMS, score, scored, spec.params["max_new_tokens"])

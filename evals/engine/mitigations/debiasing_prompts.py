@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from evals.engine import organisms, provenance, trial
+from evals.engine import provenance, trial
 from evals.engine.datasets import applicants, describe
 from evals.engine.datasets.applicants import Application
 from evals.engine.language_model import Chat
@@ -135,7 +135,7 @@ def measure(spec: Spec, report: Report) -> Result:
     """Measure three ways of asking on pairs that differ in gender alone."""
     watch = provenance.Stopwatch()
     report(Progress(0, 0, "loading the model"))
-    model, given = organisms.load(spec.target), cases(spec.params["n"], spec.seed)
+    model, given = trial.target(spec), cases(spec.params["n"], spec.seed)
     scored = [measure.name for measure in MEASURES if measure.unit == "share"]
     experiment = Trial("debiasing", given, ARMS, score, scored, biased.ANSWER_TOKENS)
     sheet = Sheet(ARMS, MEASURES, spec.seed)

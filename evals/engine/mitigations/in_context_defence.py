@@ -76,6 +76,7 @@ def rewrite(place: int, request: str) -> Chat:
     risks=("persona-jailbreak", "in-context-jailbreak", "adversarial-suffix"),
     targets=("aligned-chat",),
     needs="text",
+    stacks="refusals",
     static_only=False,
     minutes=4,
     params=(

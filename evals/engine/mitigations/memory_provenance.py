@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evals.engine import organisms, provenance, trial
+from evals.engine import provenance, trial
 from evals.engine.datasets import describe, library
 from evals.engine.datasets.library import Topic
 from evals.engine.organisms.document_assistant import ASK
@@ -171,7 +171,7 @@ def measure(spec: Spec, report: Report) -> Result:
     """Measure labels that are shown and labels that are enforced."""
     watch = provenance.Stopwatch()
     report(Progress(0, 0, "loading the model"))
-    model = organisms.load(spec.target)
+    model = trial.target(spec)
     given = cases(spec.params["n"], spec.seed)
     arms = [
         UNDEFENDED,

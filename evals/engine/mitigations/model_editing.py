@@ -99,11 +99,11 @@ def questions(task: Task) -> dict[str, list[str]]:
     targets=("fact-base",),
     needs="weights",
     static_only=False,
-    minutes=4,
+    minutes=5,
     params=(
         Param("seeds", "int", 3, "sets of facts to correct", low=3, high=6),
         Param("edits", "int", 10, "facts for each seed", low=4, high=20),
-        Param("layer", "int", 10, "layer whose MLP is edited", low=0, high=29),
+        Param("layer", "int", 18, "layer whose MLP is edited", low=0, high=29),
     ),
 )
 def measure(spec: Spec, report: Report) -> Result:
@@ -141,8 +141,11 @@ def _one(
 ) -> list[dict[str, Any]]:
     """All edits of a seed: one by one with each method, then the rank-one edits piled up."""
 
+    found: list[tuple[Any, Any]] = []
+
     def rank_one(edit: Edit) -> None:
-        editing.rank_one(memory, edit, spread)
+        found.append(editing.association(memory, edit))
+        editing.join(memory, *found[-1], spread)
 
     def held_close(edit: Edit) -> None:
         editing.held_close(memory, edit)
@@ -157,8 +160,8 @@ def _one(
             rows += _ask(sheet, arm, seed, place, task, memory.model)
             memory.restore()
     _ask_general(sheet, "undefended", seed, memory.model)
-    for task in wanted:
-        rank_one(task.edit)
+    for key, value in found:
+        editing.join(memory, key, value, spread)
     for place, task in enumerate(wanted):
         rows += _ask(sheet, "piled", seed, place, task, memory.model)
     _ask_general(sheet, "piled", seed, memory.model)

@@ -46,6 +46,7 @@ def rewrite(place: int, request: str) -> Chat:
     risks=("automated-jailbreak", "adversarial-suffix"),
     targets=("aligned-chat",),
     needs="text",
+    stacks="paraphrased",
     static_only=False,
     minutes=4,
     params=(

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from evals.engine import reading
-from evals.engine.language_model import LanguageModel
+from evals.engine.language_model import Responder
 from evals.engine.registry import mitigation
 from evals.engine.result import Result
 from evals.engine.spec import Spec
@@ -42,7 +42,7 @@ def _arm(name: str, label: str, needed: int) -> Arm:
     return Arm(name, label, act)
 
 
-def arms(model: LanguageModel) -> list[Arm]:
+def arms(model: Responder) -> list[Arm]:
     """The commonest answer, and the commonest if two passages or more give it."""
     return [
         _arm("plurality", "Commonest answer", 1),

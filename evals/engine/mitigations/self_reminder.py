@@ -55,6 +55,7 @@ def rewrite(place: int, request: str) -> Chat:
     risks=("persona-jailbreak", "adversarial-suffix"),
     targets=("aligned-chat",),
     needs="text",
+    stacks="both-sides",
     static_only=False,
     minutes=3,
     params=jailbreaks.PARAMS,

@@ -75,6 +75,7 @@ def rewrite(place: int, request: str) -> Chat:
     risks=("automated-jailbreak", "adversarial-suffix"),
     targets=("aligned-chat",),
     needs="text",
+    stacks="smoothed",
     static_only=False,
     minutes=5,
     params=(

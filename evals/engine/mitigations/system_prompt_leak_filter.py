@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from evals.engine import organisms, packaged, provenance, trial
+from evals.engine import packaged, provenance, trial
 from evals.engine.datasets import briefings, describe
 from evals.engine.datasets.briefings import Briefing
 from evals.engine.organisms import prompt_leaker as leaker
@@ -156,7 +156,7 @@ def measure(spec: Spec, report: Report) -> Result:
     """Measure the three filters on the prompt leaker."""
     watch = provenance.Stopwatch()
     report(Progress(0, 0, "loading the model"))
-    model = organisms.load(spec.target)
+    model = trial.target(spec)
     given, arms = cases(spec.params["n"], spec.seed), [UNDEFENDED, *map(_arm, FILTERS)]
     scored = [measure.name for measure in MEASURES if measure.unit == "share"]
     experiment = Trial(spec.mitigation, given, arms, score, scored, spec.params["max_new_tokens"])

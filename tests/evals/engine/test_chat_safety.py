@@ -71,6 +71,20 @@ def test_a_run_by_text_holds_every_figure(
     json.dumps(result.to_dict())
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [BY_TEXT[:2], pytest.param(*BY_TEXT[2:], marks=pytest.mark.slow)],
+)
+def test_defences_by_text_stack(
+    monkeypatch: pytest.MonkeyPatch, few: None, first: str, second: str
+) -> None:
+    monkeypatch.setattr(organisms, "load", lambda slug: FakeLanguageModel())
+    spec = Spec.create(first, params={"n": 30, "max_new_tokens": 12}, stack=second)
+    result = runner.run(spec)
+    assert [arm.name for arm in result.arms][-2:] == ["second", "both"]
+    assert any("add up" in note or "interaction" in note for note in result.notes)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("slug", BY_WEIGHTS)
 def test_a_run_by_weights_holds_every_figure(

@@ -118,10 +118,10 @@ def test_a_rank_one_edit_maps_the_key_to_the_value_and_is_undone(taught: Languag
     memory = Memory(tuning.merged(taught), 0, facts.chat)
     spread = memory.ordinary([fact.ask() for fact in facts.known()])
     edit = model_editing.tasks(1, 0)[0].edit
-    key, value = memory.key(edit), memory.value(edit)
+    key, value = editing.association(memory, edit)
     start = memory.weight @ key
     assert not start.allclose(value, atol=1e-4)
-    editing.rank_one(memory, edit, spread)
+    editing.join(memory, key, value, spread)
     assert (memory.weight @ key).allclose(value, atol=1e-4)
     memory.restore()
     assert (memory.weight @ key).equal(start)
