@@ -28,7 +28,7 @@ def test_twins_differ_in_gender_alone() -> None:
 
 def test_training_and_report_share_no_name_job_or_club() -> None:
     halves = [applicants.applications(300, 0, half) for half in ("train", "test")]
-    for part in ("name", "job", "club"):
+    for part in ("name", "job", "club", "experience"):
         seen = [{getattr(a, part) for a in half} for half in halves]
         assert not seen[0] & seen[1]
 
