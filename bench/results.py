@@ -42,11 +42,13 @@ def summary(records: Sequence[Record]) -> str:
     verdicts = Counter(row["validity"]["verdict"] for row in records)
     said = ", ".join(f"{n} {verdict}" for verdict, n in verdicts.most_common())
     total, longest = sum(map(minutes, records)), max(map(minutes, records), default=0)
-    made = sorted({f"{p['platform']}, {p['cpu_count']} cores"
+    made = sorted({f"{p['platform']}, {p['threads']} of {p['cpu_count']} cores"
                    for p in (row["provenance"] for row in records)})  # fmt: skip
+    memory = max((row["provenance"].get("peak_memory_mb", 0) for row in records), default=0)
     return (
         f"{len(records)} mitigations: {said or 'none'}. All together {total:.0f} minutes, "
-        f"the longest {longest:.1f}, on {'; '.join(made) or 'nothing yet'}.\n"
+        f"the longest {longest:.1f}, the largest {memory / 1024:.1f} GiB, on "
+        f"{'; '.join(made) or 'nothing yet'}.\n"
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import resource
 import time
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
@@ -46,7 +47,14 @@ def describe(
         "network": os.environ.get("SAFESTACK_NETWORK", "open"),
         "started_at": watch.started_at,
         "duration_s": watch.seconds(),
+        "peak_memory_mb": peak_memory_mb(),
     }
+
+
+def peak_memory_mb() -> int:
+    """The most memory this process has held so far, in MiB."""
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most // (1024 * 1024 if platform.system() == "Darwin" else 1024)
 
 
 @lru_cache
