@@ -1,21 +1,29 @@
 """Runs side by side, and which mitigations nobody beats on every count.
 
-The portfolio is the Pareto set (no other run has both a larger effect and a lower price) of
-the newest measurable run of each mitigation, within budgets for refused benign requests and
-for time.
+The portfolio is the Pareto set of each risk (no other mitigation of it has both a larger effect
+and lower prices) over the newest measurable runs, within budgets for refused benign requests
+and for time.
 """
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from . import figures, queries
+from . import figures, grading, queries
 from .models import Run
 
 FEWEST, MOST = 2, 5
+ROWS = {
+    "effect": "Main effect",
+    "adaptive": "Hardest adaptive attack",
+    "benign-refusal": "Ordinary requests refused",
+    "false-alarms": "False alarms",
+    "utility": "Utility",
+    "latency": "Time",
+}
 
 
 class BadComparison(ValueError):
@@ -23,20 +31,21 @@ class BadComparison(ValueError):
 
 
 def side_by_side(pks: Sequence[str]) -> dict[str, Any]:
-    """Finished runs as columns, their figures as rows in the order of the first run.
+    """Finished runs as columns; main effect, adaptive attack and prices as rows.
 
-    Raises BadComparison.
+    ``same`` says of runs with one specification whether their numbers agree. Raises
+    BadComparison.
     """
     wanted = list(dict.fromkeys(pks))
     if not FEWEST <= len(wanted) <= MOST:
         raise BadComparison(f"Choose {FEWEST} to {MOST} runs to compare; {len(wanted)} were given.")
     runs = _finished(wanted)
-    labels: dict[str, str] = {}
-    for run in runs:
-        for figure in shown(run):
-            labels.setdefault(figure["label"], figure["measure"])
-    rows = [{"label": label, "cells": [_cell(run, label) for run in runs]} for label in labels]
-    return {"runs": runs, "rows": rows, "differs": _differences(runs)}
+    return {
+        "runs": runs,
+        "rows": [row for name in ROWS if (row := _row(name, runs))],
+        "differs": _differences(runs),
+        "same": reproduced(runs),
+    }
 
 
 def _finished(pks: list[str]) -> list[Run]:
@@ -50,19 +59,41 @@ def _finished(pks: list[str]) -> list[Run]:
     return [found[pk] for pk in ids]
 
 
-def shown(run: Run) -> list[dict[str, Any]]:
-    """The figures of a run's summary: the effect, adaptive attacks, the price."""
+def shown(run: Run) -> dict[str, dict[str, Any]]:
+    """The figures of a run's summary by row: effect, hardest adaptive attack, each price."""
     if not run.summary.get("effect"):
-        return []
-    found = [run.summary["effect"], *run.summary["adaptive"], *run.summary["price"]]
-    return [row for row in found if row["before"]["value"] is not None]
+        return {}
+    rows = {row["measure"]: row for row in run.summary["price"]}
+    if run.summary["adaptive"]:
+        rows["adaptive"] = max(run.summary["adaptive"], key=_left)
+    found = {"effect": run.summary["effect"], **rows}
+    return {name: row for name, row in found.items() if row["before"]["value"] is not None}
 
 
-def _cell(run: Run, label: str) -> dict[str, Any] | None:
-    figure = next((row for row in shown(run) if row["label"] == label), None)
+def _left(figure: dict[str, Any]) -> float:
+    """How much an attack still reaches under the mitigation, the worst highest."""
+    return float(figure["after"]["value"] or 0.0) * (1 if figure["better"] == "lower" else -1)
+
+
+def _row(name: str, runs: list[Run]) -> dict[str, Any] | None:
+    """One figure of every run; its own label stands in the cell where the labels differ."""
+    found = [shown(run).get(name) for run in runs]
+    labels = {figure["label"] for figure in found if figure}
+    if not labels:
+        return None
+    one = len(labels) == 1
+    return {
+        "label": ROWS[name],
+        "measure": labels.pop() if one else "",
+        "cells": [_cell(figure, alone=not one) for figure in found],
+    }
+
+
+def _cell(figure: dict[str, Any] | None, alone: bool) -> dict[str, Any] | None:
     if figure is None:
         return None
-    return {"figure": figure, "chart": figures.pair(figure) if figure["unit"] == "share" else None}
+    chart = figures.pair(figure) if figure["unit"] == "share" else None
+    return {"figure": figure, "chart": chart, "label": figure["label"] if alone else ""}
 
 
 def _differences(runs: list[Run]) -> list[str]:
@@ -75,40 +106,77 @@ def _differences(runs: list[Run]) -> list[str]:
     return [what for what, values in said.items() if len(values) > 1]
 
 
+def reproduced(runs: list[Run]) -> dict[str, Any] | None:
+    """Of runs with one specification, the figures that are not equal; None for others.
+
+    Times are left out: they are the machine's.
+    """
+    if len({run.spec_digest for run in runs}) > 1:
+        return None
+    rows = [{(m.label, m.arm): m.value for m in r.metrics.all() if m.unit != "ms"} for r in runs]
+    apart = [key for key in rows[0] if len({row.get(key) for row in rows}) > 1]
+    return {"figures": len(rows[0]), "apart": [f"{label} ({arm})" for label, arm in apart]}
+
+
 @dataclass(frozen=True)
 class Candidate:
-    """A mitigation with its measured effect and price, as points of a share and milliseconds."""
+    """A mitigation with its measured effect and prices; a price that was not measured is None.
+
+    Effect, refusals and utility lost are shares; ``slower`` is milliseconds of what ``timed``
+    names, since a training step and a request are not the same. ``clear`` says whether the
+    interval of the effect leaves out 0.
+    """
 
     run: Run
     effect: float
-    refusals: float
-    slower_ms: float
+    refusals: float | None
+    utility: float | None
+    slower: float | None
+    timed: str = ""
+    clear: bool = True
     best: bool = False
 
 
 def portfolio(
     runs: Iterable[Run], refusals: float | None = None, slower_ms: float | None = None
 ) -> list[Candidate]:
-    """Candidates within the budgets, the largest effect first; ``best`` marks the Pareto set."""
+    """Candidates within the budgets, by risk, the largest effect first.
+
+    ``best`` marks those that no other mitigation of the same risk beats. Where a budget is
+    set, a candidate whose price was not measured is left out.
+    """
     made = [found for run in runs if (found := _candidate(run))]
-    within = [
-        found
-        for found in made
-        if (refusals is None or found.refusals <= refusals)
-        and (slower_ms is None or found.slower_ms <= slower_ms)
-    ]
+    within = [c for c in made if _fits(c.refusals, refusals) and _fits(c.slower, slower_ms)]
     marked = [
-        Candidate(c.run, c.effect, c.refusals, c.slower_ms, not any(beats(o, c) for o in within))
+        replace(c, best=c.clear and not any(_same_risk(o, c) and beats(o, c) for o in within))
         for c in within
     ]
-    return sorted(marked, key=lambda found: (-found.effect, found.refusals))
+    return sorted(marked, key=lambda found: (found.run.risk, -found.effect))
+
+
+def _same_risk(one: Candidate, other: Candidate) -> bool:
+    return one.run.risk == other.run.risk
+
+
+def _fits(price: float | None, budget: float | None) -> bool:
+    return budget is None or (price is not None and price <= budget)
 
 
 def beats(one: Candidate, other: Candidate) -> bool:
-    """Whether ``one`` is at least as good on every count and better on one."""
-    ours = (one.effect, -one.refusals, -one.slower_ms)
-    theirs = (other.effect, -other.refusals, -other.slower_ms)
-    return all(a >= b for a, b in zip(ours, theirs, strict=True)) and ours != theirs
+    """Whether ``one`` is at least as good on every count and better on one.
+
+    Prices are compared where both were measured; where only one was, nobody is beaten.
+    """
+    pairs: list[tuple[float | None, float | None]] = [
+        (-one.effect, -other.effect),
+        (one.refusals, other.refusals),
+        (one.utility, other.utility),
+        (one.slower, other.slower),
+    ]
+    if any((a is None) != (b is None) for a, b in pairs) or one.timed != other.timed:
+        return False
+    known = [(a, b) for a, b in pairs if a is not None and b is not None]
+    return all(a <= b for a, b in known) and any(a < b for a, b in known)
 
 
 def _candidate(run: Run) -> Candidate | None:
@@ -117,11 +185,21 @@ def _candidate(run: Run) -> Candidate | None:
         return None
     gain = effect["gap"]["difference"] * (-1 if effect["better"] == "lower" else 1)
     price = {row["measure"]: row for row in run.summary["price"]}
-    refused = price.get("benign-refusal") or price.get("false-alarms")
-    return Candidate(run, gain, _rise(refused), _rise(price.get("latency")))
+    utility, time = price.get("utility"), price.get("latency")
+    in_ms = time if time and time["unit"] == "ms" else None
+    lost = _rise(utility) if utility and utility["unit"] == "share" else None
+    return Candidate(
+        run,
+        gain,
+        _rise(price.get("benign-refusal") or price.get("false-alarms")),
+        None if lost is None else -lost,
+        _rise(in_ms),
+        in_ms["label"] if in_ms else "",
+        grading.improves(effect),
+    )
 
 
-def _rise(row: dict[str, Any] | None) -> float:
+def _rise(row: dict[str, Any] | None) -> float | None:
     if row is None or row["before"]["value"] is None or row["after"]["value"] is None:
-        return 0.0
+        return None
     return float(row["after"]["value"] - row["before"]["value"])

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-WIDTH, ROW, LEFT, RIGHT = 720, 26, 12, 12
+WIDTH, ROW, LEFT, RIGHT = 480, 26, 12, 12
 BRIEF = 260
 CURVE = 320
-SAMPLES_SHOWN = 1000
 
 
 def of_run(result: dict[str, Any]) -> dict[str, Any]:
     """What the run page shows: figures by metric, charts, curves, samples by group."""
     return {
-        "rows": _by_metric(result),
-        "charts": [chart for chart in map(dumbbell, _by_metric(result)) if chart],
+        "rows": by_metric(result),
         "curves": [curve(found) for found in result.get("curves", [])],
-        "groups": _groups(result),
     }
 
 
-def _by_metric(result: dict[str, Any]) -> list[dict[str, Any]]:
-    """One row for each metric, with a figure for each arm and the paired differences."""
+def by_metric(result: dict[str, Any]) -> list[dict[str, Any]]:
+    """One row for each metric: a chart, a figure for each arm and the paired differences."""
     arms = {arm["name"]: (place, arm["label"]) for place, arm in enumerate(result["arms"], 1)}
     gaps = {(row["metric"], row["arm"]): row for row in result["comparisons"]}
     rows: dict[str, dict[str, Any]] = {}
@@ -30,6 +27,9 @@ def _by_metric(result: dict[str, Any]) -> list[dict[str, Any]]:
         place, label = arms[metric["arm"]]
         gap = gaps.get((metric["name"], metric["arm"]))
         row["arms"].append({**metric, "place": place, "arm_label": label, "gap": gap})
+    for row in rows.values():
+        row["chart"] = dumbbell(row)
+        row["test"] = next((arm["gap"]["test"] for arm in row["arms"] if arm["gap"]), "")
     return list(rows.values())
 
 
@@ -78,28 +78,47 @@ def pair(figure: dict[str, Any], claim: float | None = None) -> dict[str, Any]:
     }
 
 
+def bar(found: Any) -> dict[str, Any] | None:
+    """One rate with its interval on a line from 0 to 100 %; None for other quantities."""
+    if found.unit != "share":
+        return None
+    span = BRIEF - 2 * LEFT
+    at = {name: round(LEFT + span * getattr(found, name), 1) for name in ("value", "low", "high")}
+    return {"width": BRIEF, "start": LEFT, "end": BRIEF - LEFT, **at}
+
+
 def curve(found: dict[str, Any]) -> dict[str, Any]:
-    """A square plot of rates; each series is a polyline."""
+    """A square plot; each series is a polyline. Axes run from 0 to 1 or to what is measured."""
+    dots = [point for line in found["series"] for point in line["points"]]
+    width, height = (_reach([point[axis] for point in dots]) for axis in (0, 1))
     series = [
         {
-            "place": place % 4 + 1,
-            "dash": "" if place < 4 else "5 4",
+            "place": place % 6 + 1,
+            "dash": "" if place < 6 else "5 4",
             "label": line["label"],
             "auc": line.get("auc"),
-            "points": " ".join(_point(x, y) for x, y in line["points"]),
+            "points": " ".join(_point(x / width, y / height) for x, y in line["points"]),
         }
         for place, line in enumerate(found["series"])
     ]
-    return {**found, "series": series, "size": CURVE}
+    return {
+        **found,
+        "series": series,
+        "size": CURVE,
+        "right": _tick(width),
+        "top": _tick(height),
+        "chance": any(line["auc"] is not None for line in series),
+    }
+
+
+def _reach(values: list[float]) -> float:
+    """Where an axis ends: at 1 for shares, else at the largest value."""
+    return max(1.0, *values) if values else 1.0
+
+
+def _tick(value: float) -> str:
+    return f"{value:,.4g}"
 
 
 def _point(x: float, y: float) -> str:
     return f"{CURVE * x:.1f},{CURVE * (1 - y):.1f}"
-
-
-def _groups(result: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
-    """Samples by group, in the order in which the groups appear."""
-    groups: dict[str, list[dict[str, Any]]] = {}
-    for sample in result.get("samples", [])[:SAMPLES_SHOWN]:
-        groups.setdefault(sample["group"], []).append(sample)
-    return list(groups.items())

@@ -14,15 +14,22 @@ from .engine.registry import Mitigation
 class RunForm(forms.Form):
     """Risk, target, seed, and a field for each declared parameter."""
 
-    seed = forms.IntegerField(min_value=0, max_value=2**31 - 1, initial=0, required=False)
+    seed = forms.IntegerField(
+        min_value=0,
+        max_value=2**31 - 1,
+        initial=0,
+        required=False,
+        help_text="the same seed and values give the same numbers",
+    )
 
     def __init__(self, mitigation: Mitigation, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, **{"label_suffix": "", **kwargs})
         self.mitigation = mitigation
         self.fields["risk"] = _choice(mitigation.risks)
         self.fields["target"] = _choice((*mitigation.targets, *_endpoints(mitigation)))
         for param in mitigation.params:
             self.fields[param.name] = field(param)
+        self.order_fields(["risk", "target", *(param.name for param in mitigation.params)])
 
     def wanted(self) -> dict[str, Any]:
         """The cleaned form as arguments of ``operations.request_run``."""
@@ -50,7 +57,9 @@ def _choice(names: tuple[str, ...]) -> forms.ChoiceField:
 
 def field(param: Param) -> forms.Field:
     """The form field of one declared parameter."""
-    common = {"help_text": param.help, "initial": param.default, "required": False}
+    label = param.name.replace("_", " ")
+    label = label if len(label) == 1 else label.capitalize()
+    common = {"help_text": param.help, "initial": param.default, "required": False, "label": label}
     if param.type == "bool":
         return forms.BooleanField(**common)
     if param.type == "choice":

@@ -109,6 +109,11 @@ class Run(models.Model):
     progress_done = models.PositiveIntegerField(default=0)
     progress_total = models.PositiveIntegerField(default=0)
     progress_step = models.CharField(max_length=200, blank=True)
+    steps = models.JSONField(
+        default=list,
+        blank=True,
+        help_text="what it did when: {at, step, done, total} for each new step",
+    )
     verdict = models.CharField(max_length=20, choices=Verdict, blank=True)
     reason = models.TextField(blank=True, help_text="why this verdict")
     result = models.JSONField(null=True, blank=True, help_text="the engine's whole record")
@@ -170,6 +175,26 @@ class Run(models.Model):
         return first.name if first else ""
 
 
+class RunLog(models.Model):
+    """An Inspect log that a run left; ``inspect view`` opens it. The record has its sha256.
+
+    It lies in the database, since the worker may be on another machine than the site.
+    """
+
+    run = models.ForeignKey(Run, models.CASCADE, related_name="logs")
+    name = models.CharField(max_length=200)
+    sha256 = models.CharField(max_length=64)
+    size = models.PositiveIntegerField(help_text="bytes")
+    content = models.BinaryField()
+
+    class Meta:
+        ordering = ("run", "name")
+        constraints = (models.UniqueConstraint(fields=["run", "name"], name="log_once"),)
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class Metric(models.Model):
     """One figure of a run: never without its n and its interval."""
 
@@ -198,3 +223,77 @@ class Metric(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.arm}): {self.value:g} [{self.low:g}, {self.high:g}]"
+
+
+class EvidenceImport(models.Model):
+    """A report of another tool: what file, by whom, and which of its rows were left out."""
+
+    class Tool(models.TextChoices):
+        GARAK = "garak", "garak"
+        INSPECT = "inspect", "Inspect"
+        PROMPTFOO = "promptfoo", "promptfoo"
+
+    name = models.CharField(max_length=200)
+    sha256 = models.CharField(max_length=64, unique=True)
+    size = models.PositiveIntegerField(help_text="bytes")
+    tool = models.CharField(max_length=20, choices=Tool)
+    tool_version = models.CharField(max_length=40, blank=True)
+    measured_at = models.CharField(max_length=40, blank=True, help_text="as the file says it")
+    note = models.TextField(blank=True, help_text="where it comes from")
+    problems = models.JSONField(default=list, help_text="rows that were left out: {where, reason}")
+    left_out = models.PositiveIntegerField(default=0)
+    imported_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    published_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("-created_at", "-pk")
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.get_tool_display()})"
+
+    def get_absolute_url(self) -> str:
+        return reverse("import", args=[self.pk])
+
+
+class ImportedFinding(models.Model):
+    """One rate that another tool measured, with an interval computed here; no run of ours."""
+
+    source = models.ForeignKey(EvidenceImport, models.CASCADE, related_name="findings")
+    position = models.PositiveIntegerField()
+    risk = models.SlugField(max_length=80, blank=True, db_index=True)
+    mitigation = models.SlugField(
+        max_length=80, blank=True, db_index=True, help_text="in place then; empty: none"
+    )
+    suggested = models.BooleanField(default=True, help_text="mapped by a rule, not by a person")
+    group = models.CharField(max_length=160, help_text="probe, task or plug-in")
+    judge = models.CharField(max_length=160, help_text="detector, scorer or strategy")
+    label = models.CharField(max_length=400)
+    model = models.CharField(max_length=160, blank=True)
+    value = models.FloatField()
+    low = models.FloatField()
+    high = models.FloatField()
+    n = models.PositiveIntegerField()
+    method = models.CharField(max_length=80)
+    better = models.CharField(max_length=10, blank=True)
+    said = models.JSONField(default=dict, help_text="what the tool itself reported")
+
+    class Meta:
+        ordering = ("source", "position")
+        constraints = (
+            models.UniqueConstraint(fields=["source", "position"], name="finding_once"),
+            models.CheckConstraint(
+                condition=models.Q(low__lte=models.F("value"), high__gte=models.F("value")),
+                name="finding_interval_holds_value",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.label}: {self.value:g} [{self.low:g}, {self.high:g}]"
+
+    @property
+    def unit(self) -> str:
+        """Whether it is a share; scores on other scales have no unit."""
+        return "share" if self.low >= 0 and self.high <= 1 else ""

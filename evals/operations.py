@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -15,11 +16,12 @@ from django.utils import timezone
 
 from .engine import records, registry
 from .engine.spec import Spec
-from .models import Metric, Run, Target
+from .models import Metric, Run, RunLog, Target
 from .summary import summarise
 
 MAX_WAITING = 50
 MAX_ATTEMPTS = 2
+MOST_STEPS = 200  # in the log of a run
 SILENT_FOR = timedelta(seconds=90)
 DAY = timedelta(days=1)
 # Whoever composes this app adds functions that raise NotOffered for a specification.
@@ -131,6 +133,23 @@ def _create(spec: Spec, by: User | AnonymousUser | None, queue: bool) -> Run:
     return run
 
 
+def run_again(*, run: Run, by: User | AnonymousUser | None) -> tuple[Run, bool]:
+    """Queue a run with the specification of another one, and measure it anew.
+
+    An endpoint's address is the one registered now. Raises what ``request_run`` raises.
+    """
+    return request_run(
+        mitigation=run.mitigation,
+        risk=run.risk,
+        target=run.target.slug,
+        seed=run.seed,
+        params=run.params,
+        stack=run.spec.get("stack", ""),
+        by=by,
+        again=True,
+    )
+
+
 def start(*, run_id: uuid.UUID) -> Run | None:
     """Take a queued run; None where it was cancelled or taken meanwhile."""
     now = timezone.now()
@@ -141,15 +160,29 @@ def start(*, run_id: uuid.UUID) -> Run | None:
 
 
 def report(*, run: Run, done: int, total: int, step: str) -> bool:
-    """Store progress; False where this attempt is no longer wanted (cancelled, given away)."""
+    """Store progress; False where this attempt is no longer wanted (cancelled, given away).
+
+    A step that was not there before goes into the log of steps.
+    """
+    now = timezone.now()
+    _log(run, step, now, done, total)
     return bool(
         _mine(run).update(
             progress_done=done,
             progress_total=total,
             progress_step=step[:200],
-            heartbeat_at=timezone.now(),
+            steps=run.steps,
+            heartbeat_at=now,
         )
     )
+
+
+def _log(run: Run, step: str, now: datetime, done: int = 0, total: int = 0) -> None:
+    """Add a new step to the run's log, of which the newest are kept."""
+    if not run.steps or run.steps[-1]["step"] != step[:200]:
+        at = now.isoformat(timespec="milliseconds")
+        said = {"at": at, "step": step[:200], "done": done, "total": total}
+        run.steps = [*run.steps, said][-MOST_STEPS:]
 
 
 def _mine(run: Run) -> QuerySet[Run]:
@@ -158,8 +191,8 @@ def _mine(run: Run) -> QuerySet[Run]:
 
 
 @transaction.atomic
-def finish(*, run: Run, result: dict[str, Any]) -> None:
-    """Store the whole record of a running run, figures and verdict together.
+def finish(*, run: Run, result: dict[str, Any], logs: Mapping[str, bytes] | None = None) -> None:
+    """Store the whole record of a running run: figures, verdict and Inspect logs together.
 
     Nothing happens where the run was cancelled, or given to another worker meanwhile.
     """
@@ -175,6 +208,24 @@ def finish(*, run: Run, result: dict[str, Any]) -> None:
     held.finished_at = timezone.now()
     held.save()
     store_metrics(run=held, result=result)
+    _store_logs(held, logs or {})
+
+
+def _store_logs(run: Run, logs: Mapping[str, bytes]) -> None:
+    """Keep the logs that the record names and that are what it says they are."""
+    made = (run.result or {})["provenance"].get("inspect_logs", [])
+    RunLog.objects.bulk_create(
+        RunLog(
+            run=run,
+            name=said["file"],
+            sha256=said["sha256"],
+            size=len(content),
+            content=content,
+        )
+        for said in made
+        if (content := logs.get(said["file"])) is not None
+        and hashlib.sha256(content).hexdigest() == said["sha256"]
+    )
 
 
 def store_metrics(*, run: Run, result: dict[str, Any]) -> None:
@@ -221,12 +272,20 @@ def recover_silent() -> tuple[int, int]:
     )
 
 
+@transaction.atomic
+def give_back(*, run: Run) -> None:
+    """Queue a run again whose worker stops in the middle, unless it was taken from it."""
+    if held := _mine(run).select_for_update().first():
+        _queue_again(held)
+
+
 def _queue_again(run: Run) -> None:
     from .tasks import measure
 
     run.status, run.progress_step = Run.Status.QUEUED, "queued again: its worker stopped"
     run.progress_done = run.progress_total = 0
-    run.save(update_fields=["status", "progress_step", "progress_done", "progress_total"])
+    _log(run, run.progress_step, timezone.now())
+    run.save(update_fields=["status", "progress_step", "progress_done", "progress_total", "steps"])
     measure.configure(priority=PRIORITY).defer(run_id=str(run.pk))
 
 

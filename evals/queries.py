@@ -4,16 +4,50 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from typing import Any
 
 from django.db.models import Prefetch, QuerySet
 
-from .models import Metric, Run, Target, Verdict
+from .models import Metric, Run, RunLog, Target, Verdict
+
+NARROWED = ("mitigation", "risk", "status", "verdict")
 
 
 def runs() -> QuerySet[Run]:
     """Runs for lists, newest first, with their figures and without their samples."""
     figures = Prefetch("metrics", Metric.objects.order_by("position"))
-    return Run.objects.select_related("target").defer("result", "spec").prefetch_related(figures)
+    return (
+        Run.objects.select_related("target")
+        .defer("result", "spec", "steps")
+        .prefetch_related(figures)
+    )
+
+
+def narrowed(**asked: str) -> QuerySet[Run]:
+    """Runs for lists whose fields (of ``NARROWED``) have the values that are not empty."""
+    return runs().filter(**{name: value for name, value in asked.items() if value})
+
+
+def choices() -> dict[str, list[str]]:
+    """The values by which runs can be narrowed, each once."""
+    rows = Run.objects.order_by().values_list(*NARROWED).distinct()
+    columns = zip(*rows, strict=True) if rows else [()] * len(NARROWED)
+    return {
+        name: sorted({value for value in column if value})
+        for name, column in zip(NARROWED, columns, strict=True)
+    }
+
+
+def parts_of(run: Run, *names: str) -> dict[str, Any]:
+    """Some parts of a run's record, without its samples."""
+    fields = [f"result__{name}" for name in names]
+    row = Run.objects.filter(pk=run.pk).values_list(*fields).get()
+    return dict(zip(names, row, strict=True))
+
+
+def log(pk: uuid.UUID, name: str) -> RunLog | None:
+    """An Inspect log of a run by its file name."""
+    return RunLog.objects.filter(run=pk, name=name[:200]).first()
 
 
 def endpoints() -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+ATTACKS = ("attack-success", "non-refusal", "on-topic")
 PRICES = ("benign-refusal", "false-alarms", "utility", "latency")
 
 
@@ -38,7 +39,14 @@ def summarise(result: dict[str, Any]) -> dict[str, Any]:
 
 def adaptive(figure: dict[str, Any]) -> bool:
     """Whether a figure is of an attack that knows the mitigation."""
-    return "adaptive" in f"{figure['measure']} {figure['label']}".lower()
+    name = figure.get("measure") or figure.get("name", "")
+    return "adaptive" in f"{name} {figure['label']}".lower()
+
+
+def attacks(row: dict[str, Any], found: dict[str, Any]) -> bool:
+    """Whether a measure of a record is an attack's success; ``found`` is the record's summary."""
+    known = {figure["measure"] for figure in (found["effect"], *found["adaptive"])}
+    return row["unit"] == "share" and (row["name"] in known or row["name"].startswith(ATTACKS))
 
 
 def _figure(result: dict[str, Any], row: dict[str, Any]) -> dict[str, Any] | None:

@@ -25,6 +25,8 @@ from .models import Run, Target
 WALL_SECONDS = int(os.environ.get("KB_RUN_SECONDS", "1800"))
 MEMORY_BYTES = int(os.environ.get("KB_RUN_BYTES", str(12 * 1024**3)))
 POLL_SECONDS = 1.0
+LOGS = "logs"
+LOG_BYTES = 64 * 1024**2  # kept of one run's Inspect logs
 KEPT = ("PATH", "LANG", "LC_ALL", "VIRTUAL_ENV", "PYTHONPATH")
 
 
@@ -35,8 +37,16 @@ def _silent(done: int, total: int, step: str) -> None:
     """Progress that nobody watches here; it stands in the database all the same."""
 
 
+# Set where the worker is asked to stop: the run in its hands goes back to the queue.
+STOP = threading.Event()
+
+
 class Stopped(Exception):
     """The run was cancelled while it was running."""
+
+
+class GivenBack(Exception):
+    """The worker stops in the middle of the run."""
 
 
 def measure(run_id: uuid.UUID, show: Show = _silent) -> None:
@@ -45,17 +55,20 @@ def measure(run_id: uuid.UUID, show: Show = _silent) -> None:
     if run is None:
         return
     try:
-        result = _run_engine(run, show)
+        result, logs = _run_engine(run, show)
     except Stopped:
+        return
+    except GivenBack:
+        operations.give_back(run=run)
         return
     except Exception as error:
         operations.fail(run=run, error=str(error) or type(error).__name__)
         return
-    operations.finish(run=run, result=result)
+    operations.finish(run=run, result=result, logs=logs)
 
 
-def _run_engine(run: Run, show: Show) -> dict[str, object]:
-    """Run the engine on the run's specification; return its record."""
+def _run_engine(run: Run, show: Show) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """Run the engine on the run's specification; return its record and its Inspect logs."""
     with tempfile.TemporaryDirectory(prefix="safestack-run-") as name:
         folder = Path(name)
         spec, out, errors = folder / "spec.json", folder / "result.json", folder / "stderr"
@@ -74,8 +87,17 @@ def _run_engine(run: Run, show: Show) -> dict[str, object]:
             _watch(run, process, show)
         if process.returncode != 0 or not out.exists():
             raise RuntimeError(_reason(process.returncode, errors))
-        record: dict[str, object] = json.loads(out.read_text())
-        return record
+        return json.loads(out.read_text()), _logs(folder / LOGS)
+
+
+def _logs(folder: Path) -> dict[str, bytes]:
+    """The Inspect logs of a run by name, as many as may be kept."""
+    found, left = {}, LOG_BYTES
+    for path in sorted(folder.glob("*.eval")):
+        if path.stat().st_size <= left:
+            found[path.name] = path.read_bytes()
+            left -= len(found[path.name])
+    return found
 
 
 def _command(spec: Path, out: Path, far: bool) -> list[str]:
@@ -93,11 +115,12 @@ def _environment(folder: Path, target: Target) -> dict[str, str]:
         wanted.append(key_variable(target.slug))
     kept = {name: os.environ[name] for name in wanted if name in os.environ}
     own = {"HOME": str(folder), "TMPDIR": str(folder), "SAFESTACK_VAR": str(settings.VAR)}
+    own["SAFESTACK_LOGS"] = str(folder / LOGS)
     return {**kept, **own, "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
 
 
 def _watch(run: Run, process: subprocess.Popen[str], show: Show) -> None:
-    """Pass progress on until the engine ends; raises Stopped or TimeoutError."""
+    """Pass progress on until the engine ends; raises Stopped, GivenBack or TimeoutError."""
     assert process.stdout is not None
     lines: queue.Queue[str] = queue.Queue()
     reader = threading.Thread(target=_read, args=(process.stdout, lines), daemon=True)
@@ -116,6 +139,8 @@ def _follow(run: Run, process: subprocess.Popen[str], lines: queue.Queue[str], s
     while process.poll() is None or not lines.empty():
         if time.monotonic() > deadline:
             raise TimeoutError(f"The run took longer than {WALL_SECONDS} s and was stopped.")
+        if STOP.is_set():
+            raise GivenBack
         progress = _latest(lines) or progress
         show(progress["done"], progress["total"], progress["step"])
         if not operations.report(run=run, **progress):

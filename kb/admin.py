@@ -31,6 +31,7 @@ class PaperAdmin(Versioned):
         """A placement changed by hand names who did it, and is left alone by loading."""
         for placed in formset.save(commit=False):
             placed.placed_by = request.user
+            placed.version += 1
             placed.save()
         for gone in formset.deleted_objects:
             gone.delete()
@@ -45,12 +46,13 @@ class PlacementAdmin(admin.ModelAdmin[Placement]):
     list_select_related = ("paper", "risk", "category")
     search_fields = ("paper__title", "paper__key")
     autocomplete_fields = ("paper", "risk", "category")
-    readonly_fields = ("confidence", "placed_by")
+    readonly_fields = ("confidence", "placed_by", "version")
     ordering = ("-origin", "confidence", "paper__key")
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """A placement checked here is curated, and names who did it."""
         obj.placed_by, obj.origin = request.user, Provenance.CURATED
+        obj.version += 1 if change else 0
         with pghistory.context(reason="placed in the admin"):
             super().save_model(request, obj, form, change)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from evals import figures, grading
+from evals.imports import storing
 from evals.models import Run
 from taxonomy.models import EvidenceGrade, RiskMitigation
 
@@ -57,6 +58,11 @@ def claimed_share(answer: RiskMitigation) -> float | None:
     if answer.claim_value is None or answer.claim_unit != "%" or "success" not in answer.claim:
         return None
     return answer.claim_value / 100
+
+
+def imported(**wanted: str) -> list[dict[str, Any]]:
+    """Published findings of other tools on a risk or a mitigation, each with what draws it."""
+    return [{"finding": row, "bar": figures.bar(row)} for row in storing.of(**wanted)]
 
 
 def attach(

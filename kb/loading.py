@@ -18,7 +18,7 @@ from taxonomy.loading import load_taxonomy
 from taxonomy.models import Category, ChangeSet, Mitigation, Risk
 from taxonomy.operations import publish_release
 
-from .models import Paper, Placement, Proposal, Provenance
+from .models import Paper, PaperRedirect, Placement, Proposal, Provenance
 
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
 FACTS = ["title", "authors", "year", "venue", "arxiv_id", "doi", "url", "lists", "survey_cited"]
@@ -37,7 +37,8 @@ def load_all(folder: Path = FIXTURES) -> dict[str, dict[str, int]] | None:
         return None
     with transaction.atomic(), pghistory.context(reason="fixtures loaded", source=mark):
         counts = load_taxonomy(folder)
-        counts |= {"papers": load_papers(folder), "placements": load_placements(folder)}
+        counts |= {"papers": load_papers(folder), "redirects": load_redirects(folder)}
+        counts |= {"placements": load_placements(folder)}
         counts |= {"proposals": load_proposals(folder), "runnable": mark_runnable()}
         counts |= {"runs": _runs(folder / "runs")}
         ChangeSet.objects.create(
@@ -64,7 +65,64 @@ def load_papers(folder: Path) -> dict[str, int]:
     found = []
     for path, line, row in [*_facts(folder), *_landmarks(folder)]:
         found.append(check(path, line, _paper(row, written.get(row["key"], {}))))
-    return sync(found, "key", FACTS + WRITTEN)
+    elsewhere = _elsewhere()
+    return sync([row for row in found if row.key not in elsewhere], "key", FACTS + WRITTEN)
+
+
+def _elsewhere() -> dict[str, Paper]:
+    """{key: paper} of keys that lead to a paper under another key by now.
+
+    Curators merged the two, or took the paper in under another key before it shipped.
+    """
+    papers = {paper.pk: paper for paper in Paper.objects.defer("abstract", "search")}
+    found = {f"arxiv:{p.arxiv_id}": p for p in papers.values() if p.arxiv_id}
+    found |= {f"doi:{p.doi.lower()}": p for p in papers.values() if p.doi}
+    moved = PaperRedirect.objects.values_list("old_key", "paper_id")
+    found |= {old_key: papers[pk] for old_key, pk in moved}
+    for paper in papers.values():
+        found.pop(paper.key, None)
+    return found
+
+
+class PaperFinder(Finder):
+    """Finds papers by key, also by one that a merge left behind."""
+
+    def __init__(self) -> None:
+        super().__init__(Paper, "key")
+        elsewhere = _elsewhere()
+        self.by_key |= elsewhere
+        self.heirs |= {paper.pk for paper in elsewhere.values()}
+
+
+def load_redirects(folder: Path) -> dict[str, int]:
+    """Keys that a paper formerly had; what stood under one is that paper now.
+
+    A row under an old key that a person has edited stays, for a curator to merge.
+    """
+    find, created, removed = PaperFinder(), 0, 0
+    wanted = {old: (n, row) for _, n, row in _facts(folder) for old in row.get("formerly", [])}
+    known = set(PaperRedirect.objects.values_list("old_key", flat=True))
+    for old, (line, row) in wanted.items():
+        paper = find(folder / "papers/facts.jsonl", line, row["key"])
+        gone = Paper.objects.filter(key=old).first()
+        if old in known or (gone and gone.version > 1):
+            continue
+        if gone:
+            _hand_over(gone, paper)
+            removed += 1
+        PaperRedirect.objects.create(old_key=old, paper=paper)
+        created += 1
+    return {"created": created, "updated": 0, "removed": removed}
+
+
+def _hand_over(gone: Paper, paper: Paper) -> None:
+    """Give what people placed under one row to another that is the same paper; drop the row."""
+    taken = {(p.risk_id, p.category_id) for p in paper.placements.all()}
+    for placed in gone.placements.exclude(placed_by=None):
+        if (placed.risk_id, placed.category_id) not in taken:
+            placed.paper = paper
+            placed.save(update_fields=["paper", "placed_at"])
+    gone.delete()
 
 
 def _facts(folder: Path) -> Iterator[tuple[Path, int, Row]]:
@@ -142,9 +200,10 @@ def _differ(old: Placement, new: Placement) -> bool:
 
 def _wanted_placements(folder: Path) -> dict[tuple[int, int | None, int | None], Placement]:
     find = {"risk": Finder(Risk), "category": Finder(Category)}
-    paper = Finder(Paper, "key")
+    paper = PaperFinder()
     wanted: dict[tuple[int, int | None, int | None], Placement] = {}
     curated = set()
+    heirs = (find["risk"].heirs, paper.heirs)
     for path, line, row in _curated(folder):
         curated.add(row["key"])
         for given in row.get("placements", []):
@@ -157,11 +216,11 @@ def _wanted_placements(folder: Path) -> dict[tuple[int, int | None, int | None],
                 evidence=given.get("reason", ""),
                 **target,
             )
-            _add(wanted, path, line, placed, find["risk"].heirs)
+            _add(wanted, path, line, placed, heirs)
     for path, line, row in _facts(folder):
         if row["key"] not in curated:
             placed = _suggestion(path, line, row, find, paper)
-            _add(wanted, path, line, placed, find["risk"].heirs)
+            _add(wanted, path, line, placed, heirs)
     return wanted
 
 
@@ -184,12 +243,13 @@ def _add(
     path: Path,
     line: int,
     placed: Placement,
-    heirs: set[int],
+    heirs: tuple[set[int], set[int]],
 ) -> None:
+    """``heirs`` are the risks and the papers that took over others."""
     check(path, line, placed)
     if _place(placed) in wanted:
-        if placed.risk_id in heirs:  # the files name two risks that are one by now
-            return
+        if placed.risk_id in heirs[0] or placed.paper_id in heirs[1]:
+            return  # the files name two risks, or two papers, that are one by now
         raise FixtureError(path, line, f"places {placed.paper.key} at {placed.target} twice")
     wanted[_place(placed)] = placed
 
@@ -197,7 +257,7 @@ def _add(
 def load_proposals(folder: Path) -> dict[str, int]:
     """Which papers propose which mitigation."""
     path = folder / "mitigations/mitigations.jsonl"
-    mitigation, paper = Finder(Mitigation), Finder(Paper, "key")
+    mitigation, paper = Finder(Mitigation), PaperFinder()
     known = {(row.paper_id, row.mitigation_id): row.pk for row in Proposal.objects.all()}
     wanted: dict[tuple[int, int], Proposal] = {}
     for line, row in rows(path):

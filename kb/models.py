@@ -14,14 +14,17 @@ from django.db.models.functions import Upper
 from django.urls import reverse
 
 from .accounts.models import Account, ApiToken, SignInAttempt
+from .imports.models import ImportRow, PaperImport
 
 __all__ = [
     "Account",
     "ApiToken",
     "Basis",
     "Embedding",
+    "ImportRow",
     "Kind",
     "Paper",
+    "PaperImport",
     "PaperRedirect",
     "Placement",
     "Proposal",
@@ -100,6 +103,9 @@ class Paper(models.Model):
     abstract = models.TextField(blank=True)
     abstract_source = models.CharField(max_length=200, blank=True)
     abstract_at = models.DateTimeField(null=True, blank=True)
+    extra = models.JSONField(
+        default=dict, blank=True, help_text="by format: what an import said that has no place here"
+    )
     status = models.CharField(max_length=10, choices=Provenance, default=Provenance.SUGGESTED)
     version = models.PositiveIntegerField(default=1)
     search = models.GeneratedField(

@@ -1,4 +1,4 @@
-"""What the worker does for the reading room: fetch abstracts that are missing."""
+"""What the worker does for the reading room: abstracts, vectors, imports."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import logging
 
 from procrastinate.contrib.django import app
 
-from . import operations
+from . import operations, search
 from .harvest.arxiv import Arxiv, Unreachable
+from .imports import operations as imports
 
 PART = 1000
+LOG = logging.getLogger(__name__)
 
 
 @app.periodic(cron="*/15 * * * *")
@@ -21,4 +23,26 @@ def harvest(timestamp: int) -> None:
     try:
         operations.harvest(client=Arxiv(), limit=PART)
     except Unreachable as error:
-        logging.getLogger(__name__).info("%s", error)
+        LOG.info("%s", error)
+
+
+@app.task(queue="upkeep", pass_context=False)
+def embed() -> None:
+    """Make the vectors that are missing, after very many papers changed at once."""
+    try:
+        search.embed_stale()
+    except search.EmbedderError as error:
+        LOG.info("%s", error)
+
+
+@app.task(queue="upkeep", pass_context=False)
+def examine(pk: int) -> None:
+    """Look up and compare the rows of an import."""
+    imports.examine(pk)
+
+
+@app.periodic(cron="17 4 * * *")
+@app.task(queue="upkeep", queueing_lock="drop-imports", pass_context=False)
+def drop_imports(timestamp: int) -> None:
+    """Once a day forget previews that nobody confirmed."""
+    imports.drop_old()

@@ -98,11 +98,12 @@ class MappingAdmin(admin.ModelAdmin[Mapping]):
     search_fields = ("risk__name", "entry__ident", "entry__name")
     list_select_related = ("risk", "entry")
     autocomplete_fields = ("risk", "entry")
-    readonly_fields = ("mapped_by",)
+    readonly_fields = ("mapped_by", "version")
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """A mapping made or checked here names who did it, and is left alone by loading."""
         obj.mapped_by = request.user
+        obj.version += 1 if change else 0
         with pghistory.context(reason="edited in the admin"):
             super().save_model(request, obj, form, change)
 
@@ -135,6 +136,14 @@ class FrameworkAdmin(admin.ModelAdmin[Framework]):
     formfield_overrides = HTTPS
 
 
-admin.site.register([Stage, Direction])
+@admin.register(Direction)
+class DirectionAdmin(Versioned):
+    list_display = ("name", "category", "status", "version")
+    list_filter = ("status",)
+    search_fields = ("name",)
+    list_select_related = ("category",)
+
+
+admin.site.register(Stage)
 admin.site.site_header = "Safestack"
 admin.site.site_title = "Safestack"

@@ -14,20 +14,25 @@ from django.utils.timezone import is_naive, make_aware
 from pghistory.models import Events
 
 from .kinds import Kind
-from .models import Mitigation, MitigationStage, Risk, RiskStage
+from .models import Direction, Mitigation, Risk
+from .models.lifecycle import DirectionRisk, RiskStage
+from .models.mitigations import MitigationStage
 
 WHAT = {
     "category": "taxonomy.Category",
     "risk": "taxonomy.Risk",
     "mitigation": "taxonomy.Mitigation",
+    "direction": "taxonomy.Direction",
     "answer": "taxonomy.RiskMitigation",
     "mapping": "taxonomy.Mapping",
     "paper": "kb.Paper",
     "placement": "kb.Placement",
 }
-STAGES: dict[type, tuple[type, str]] = {
-    Risk: (RiskStage, "risk"),
-    Mitigation: (MitigationStage, "mitigation"),
+# Relations to many, by whose table of pairs their record is kept: field, and both columns.
+MANY: dict[type, tuple[type, str, str, str]] = {
+    Risk: (RiskStage, "stages", "risk", "stage"),
+    Mitigation: (MitigationStage, "stages", "mitigation", "stage"),
+    Direction: (DirectionRisk, "risks", "direction", "risk"),
 }
 MOST = 500
 
@@ -125,9 +130,10 @@ def of(kind: Kind, pk: int) -> list[Entry]:
     rows = list(reversed(found.select_related("pgh_context", *relations)[:MOST]))
     entries: list[Entry] = []
     before: dict[str, Any] = {}
-    users = _users(rows)
-    for row in rows:
+    users, lists = _users(rows), _lists(kind, pk, rows)
+    for row, many in zip(rows, lists, strict=True):
         entry = _entry(kind, model, row, users)
+        entry.values |= many
         entry.fields = [
             (name, before.get(name), value)
             for name, value in entry.values.items()
@@ -165,32 +171,43 @@ def _entry(kind: Kind, model: Any, row: Any, users: dict[int, str]) -> Entry:
     )
 
 
+def _lists(kind: Kind, pk: int, rows: list[Any]) -> list[dict[str, list[str]]]:
+    """For each recorded state the names in the relation to many, replayed from its own record.
+
+    What was written together has one context; without one, the clock decides.
+    """
+    if kind.model not in MANY:
+        return [{} for _ in rows]
+    through, field_name, own, other = MANY[kind.model]
+    pairs = list(_pairs(through).objects.filter(**{f"{own}_id": pk}).select_related(other))
+    pairs.sort(key=lambda event: event.pgh_id)
+    contexts = {row.pgh_context_id for row in rows} - {None}
+    seen: set[Any] = set()
+    found = []
+    for row in rows:
+        seen.add(row.pgh_context_id)
+        names: set[str] = set()
+        for event in pairs:
+            known = event.pgh_context_id in contexts
+            timely = event.pgh_created_at <= row.pgh_created_at
+            if event.pgh_context_id in seen if known else timely:
+                change = names.discard if event.pgh_label == "delete" else names.add
+                change(getattr(event, other).slug)
+        found.append({field_name: sorted(names)})
+    return found
+
+
+def _pairs(through: type) -> Any:
+    """The events of a table of pairs."""
+    from django.apps import apps
+
+    models = apps.get_app_config("taxonomy").get_models()
+    return next(m for m in models if getattr(m, "pgh_tracked_model", None) is through)
+
+
 def restorable(kind: Kind, pk: int, event: int) -> dict[str, Any] | None:
     """What a form would have to set to bring back a recorded state; None if unknown."""
     entry = next((one for one in of(kind, pk) if one.id == event), None)
     if entry is None:
         return None
-    fields = {name: value for name, value in entry.values.items() if name in kind.editable}
-    if kind.model in STAGES:
-        fields["stages"] = stages_at(kind, pk, entry.at)
-    return fields
-
-
-def stages_at(kind: Kind, pk: int, at: datetime) -> list[str]:
-    """The stages of a risk or mitigation at a time, replayed from their own record."""
-    through, name = STAGES[kind.model]
-    model: Any = next(
-        m for m in _event_models() if getattr(m, "pgh_tracked_model", None) is through
-    )
-    stages: set[str] = set()
-    events = model.objects.filter(**{f"{name}_id": pk}, pgh_created_at__lte=at)
-    for event in events.select_related("stage").order_by("pgh_id"):
-        change = stages.discard if event.pgh_label == "delete" else stages.add
-        change(event.stage.slug)
-    return sorted(stages)
-
-
-def _event_models() -> list[Any]:
-    from django.apps import apps
-
-    return list(apps.get_app_config("taxonomy").get_models())
+    return {name: value for name, value in entry.values.items() if name in kind.editable}

@@ -13,7 +13,7 @@ from typing import Any
 
 from django.db import models
 
-from .models import Category, Direction, Mapping, Mitigation, Risk, RiskMitigation
+from .models import Category, Direction, Mapping, Mitigation, Risk, RiskMitigation, Status
 
 Row = Any
 
@@ -22,13 +22,25 @@ def nothing(rows: list[int]) -> None:
     """What follows a change of most kinds."""
 
 
+def stays(name: str) -> str:
+    """Most rows keep their name for ever."""
+    return name
+
+
+def heir_of(slug: str) -> str:
+    """The risk at the end of the merges of one."""
+    found = Risk.objects.filter(slug=slug).first()
+    return found.heir().slug if found else slug
+
+
 @dataclass(frozen=True)
 class Kind:
     """A kind of row that people change.
 
     ``editable`` can be set by a form, ``first`` only when a row is made, ``inner`` only by
     operations. ``actor`` names who made the row. ``after`` gets the ids of changed rows once
-    the transaction has been committed.
+    the transaction has been committed. ``onward`` gives the name that a row goes by after
+    merges, ``merge`` performs one where a kind has its own way.
     """
 
     name: str
@@ -40,6 +52,8 @@ class Kind:
     actor: str = ""
     removable: bool = False
     after: Callable[[list[int]], None] = nothing
+    onward: Callable[[str], str] = stays
+    merge: Callable[[Any, Any], None] | None = None
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -54,7 +68,10 @@ class Kind:
     @property
     def retirable(self) -> bool:
         """Whether rows can be retired and restored."""
-        return "status" in self.inner
+        if "status" not in self.inner:
+            return False
+        field: Any = self.model._meta.get_field("status")
+        return Status.RETIRED.value in dict(field.choices or ())
 
 
 KINDS: dict[str, Kind] = {}
@@ -109,6 +126,7 @@ register(
         ),
         first=("slug",),
         inner=("status", "merged_into"),
+        onward=heir_of,
     )
 )
 register(
@@ -149,4 +167,12 @@ register(
         removable=True,
     )
 )
-register(Kind("direction", Direction, editable=(), inner=("risks",)))
+register(
+    Kind(
+        "direction",
+        Direction,
+        editable=("name", "summary", "open_questions", "category", "risks"),
+        first=("slug",),
+        inner=("position", "status"),
+    )
+)

@@ -134,7 +134,7 @@ def _directions(folder: Path) -> dict[str, int]:
         )
         found.append(check(path, line, direction))
     counts = sync(found, "slug", ["name", "summary", "category", "open_questions", "position"])
-    for direction in Direction.objects.prefetch_related("risks"):
+    for direction in Direction.objects.filter(version=1).prefetch_related("risks"):
         _set_many(direction.risks, risks.get(direction.slug))
     return counts
 

@@ -4,6 +4,7 @@
     python -m evals.engine run --spec FILE|- --out FILE
     python -m evals.engine build ORGANISM [--seed N]
     python -m evals.engine serve TARGET [--port N]
+    python -m evals.engine scores --log FILE --out FILE
 
 ``run`` prints progress as JSON lines and writes the result under a temporary name first.
 Exit code 2 with one line on stderr means bad input, 1 that the target failed.
@@ -18,6 +19,7 @@ from pathlib import Path
 
 from . import registry, runner
 from .inspecting import TaskFailed
+from .logs import BadLog
 from .packaged import MissingFile
 from .params import BadParameter
 from .registry import UnknownName
@@ -39,6 +41,9 @@ def main(argv: list[str] | None = None) -> int:
     serve = commands.add_parser("serve", help="serve a target over /v1/chat/completions")
     serve.add_argument("target")
     serve.add_argument("--port", type=int, default=8010)
+    scores = commands.add_parser("scores", help="the scores that an Inspect log holds, as JSON")
+    scores.add_argument("--log", required=True, type=Path)
+    scores.add_argument("--out", required=True, type=Path)
     options = parser.parse_args(argv)
     if options.command == "list":
         return _list()
@@ -47,8 +52,10 @@ def main(argv: list[str] | None = None) -> int:
             return _build(options.organism, options.seed)
         if options.command == "serve":
             return _serve(options.target, options.port)
+        if options.command == "scores":
+            return _scores(options.log, options.out)
         return _run(options.spec, options.out)
-    except (UnknownName, BadParameter, MissingFile, OSError, json.JSONDecodeError) as error:
+    except (BadLog, UnknownName, BadParameter, MissingFile, OSError, json.JSONDecodeError) as error:
         print(f"evals.engine: {error}", file=sys.stderr)
         return 2
     except TaskFailed as error:
@@ -71,6 +78,13 @@ def _run(source: str, out: Path) -> int:
     temporary = out.with_suffix(".part")
     temporary.write_text(json.dumps(result.to_dict(), ensure_ascii=False))
     temporary.replace(out)
+    return 0
+
+
+def _scores(log: Path, out: Path) -> int:
+    from . import logs
+
+    out.write_text(json.dumps(logs.scores(log), ensure_ascii=False), encoding="utf-8")
     return 0
 
 

@@ -9,8 +9,10 @@ the pause that the server asks for.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
+import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +27,7 @@ RETRIES = 4
 CONNECTIONS = 8
 NO_KEY = "none"
 MAX_PER_MINUTE = 100_000
+METADATA = {"metadata", "metadata.google.internal", "instance-data"}
 KEYS = {"base_url", "model", "per_minute"}
 
 
@@ -40,11 +43,32 @@ def checked(given: Mapping[str, Any]) -> dict[str, Any]:
     parts = urlsplit(address)
     if parts.scheme not in {"http", "https"} or not parts.hostname or len(address) > 300:
         raise BadParameter(f"base_url is an http or https address; not {address!r:.80}.")
+    if _out_of_bounds(parts.hostname):
+        raise BadParameter(f"{parts.hostname} is a link-local or reserved address: no endpoint.")
     if parts.username or parts.password:
         raise BadParameter("base_url carries no key: that belongs into the environment.")
     if not model.strip() or len(model) > 160:
         raise BadParameter("model is the name by which the endpoint knows its model.")
     return {"base_url": address.rstrip("/"), "model": model, "per_minute": _pace(given)}
+
+
+def _out_of_bounds(host: str) -> bool:
+    """Whether a host names a machine's own metadata service, however the number is written."""
+    try:
+        found = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        try:
+            found = ipaddress.IPv4Address(socket.inet_aton(host))  # 2852039166, 0xa9fea9fe
+        except (OSError, ValueError):
+            return host.rstrip(".").lower() in METADATA
+    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped:
+        found = found.ipv4_mapped
+    return (
+        found.is_link_local
+        or found.is_multicast
+        or found.is_unspecified
+        or (found.is_reserved and not found.is_loopback)
+    )
 
 
 def _pace(given: Mapping[str, Any]) -> int:

@@ -166,7 +166,7 @@ def run_arm(model: Responder, trial: Trial, arm: Arm, tell: Callable[[int], None
         task,
         model=_endpoint(far) if far else _model(Batches(cast("LanguageModel", model), tell)),
         display="none",
-        log_dir=str(packaged.cache_dir() / "logs"),
+        log_dir=str(packaged.log_dir()),
         log_realtime=False,
         log_level="error",
         max_samples=WIDE,

@@ -53,3 +53,8 @@ def verify(path: Path, expected: str) -> None:
 def cache_dir() -> Path:
     """Where what can be made again is kept (``SAFESTACK_VAR``, by default ``var``)."""
     return Path(os.environ.get("SAFESTACK_VAR", "var"))
+
+
+def log_dir() -> Path:
+    """Where Inspect logs go: the run's own folder (``SAFESTACK_LOGS``), else a shared one."""
+    return Path(os.environ.get("SAFESTACK_LOGS", cache_dir() / "logs"))

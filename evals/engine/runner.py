@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from typing import Any
 
-from . import registry, stacks
+from . import packaged, registry, stacks
 from .result import Progress, Result
 from .spec import Spec
 
@@ -16,5 +18,22 @@ def run(spec: Spec, progress: Callable[[Progress], None] | None = None) -> Resul
     """
     report = progress or (lambda step: None)
     if spec.stack:
-        return stacks.measure(spec, report)
-    return registry.get_mitigation(spec.mitigation).measure(spec, report)
+        result = stacks.measure(spec, report)
+    else:
+        result = registry.get_mitigation(spec.mitigation).measure(spec, report)
+    result.provenance["inspect_logs"] = logs()
+    return result
+
+
+def logs() -> list[dict[str, Any]]:
+    """The Inspect logs of this run by name, size and sha256.
+
+    Known only where the run has a log folder of its own; empty in the shared one, where
+    nothing tells whose a log is.
+    """
+    if "SAFESTACK_LOGS" not in os.environ:
+        return []
+    return [
+        {"file": path.name, "bytes": path.stat().st_size, "sha256": packaged.sha256(path)}
+        for path in sorted(packaged.log_dir().glob("*.eval"))
+    ]

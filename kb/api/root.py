@@ -17,6 +17,7 @@ COLLECTIONS = (
     "coverage",
     "targets",
     "runs",
+    "imports",
     "changesets",
     "releases",
     "tokens",

@@ -53,6 +53,15 @@ class RunAsked(s.Serializer[Any]):
     params = s.DictField(required=False, default=dict)
     again = s.BooleanField(required=False, default=False)
 
+    def validate(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Refuse what is not asked for: nobody brings a specification or an address along."""
+        if unknown := sorted(set(self.initial_data) - set(self.fields)):
+            known = ", ".join(self.fields)
+            raise ValidationError(
+                {name[:80]: [f"Not part of a request. Known: {known}."] for name in unknown[:20]}
+            )
+        return given
+
 
 class Targets(Listing):
     """What runs can attack."""

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers as s
-from rest_framework.exceptions import NotFound
+from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from kb.curation import effects
 from kb.curation.verbs import VERBS
+from kb.search import EmbedderError
 from taxonomy.models import ChangeItem, ChangeSet, Comment
-from taxonomy.operations import Conflict, changesets
-from taxonomy.operations.actions import Action
+from taxonomy.operations import Conflict, WrongState, changesets
+from taxonomy.operations.actions import Action, require
 from taxonomy.operations.revert import revert
 
 from .base import Listing, only_known
 from .edits import ANSWERS, DRY_RUN, ChangeOut, CountOut, asked, outcome
+from .papers import SearchUnavailable
 from .rows import ChangeSetRow
 
 
@@ -72,6 +75,20 @@ class ItemIn(s.Serializer[Any]):
         return {**found, "fields": given}
 
 
+class FieldsIn(s.Serializer[Any]):
+    """The fields of an edit, and the version of the row that was read."""
+
+    version = s.IntegerField(min_value=1)
+    given = s.DictField()
+
+    def get_fields(self) -> dict[str, Any]:
+        """See ItemIn."""
+        found = super().get_fields()
+        given = found.pop("given")
+        given.source = "given"
+        return {**found, "fields": given}
+
+
 class TextIn(s.Serializer[Any]):
     text = s.CharField(required=False, allow_blank=True, default="", max_length=10_000)
 
@@ -110,17 +127,37 @@ def found(pk: int) -> ChangeSet:
 
 
 class ChangeSets(Listing):
-    """Proposals and what became of them, newest first; ``state`` narrows, POST begins one."""
+    """Proposals and what became of them, newest first; POST begins one."""
 
     queryset = ChangeSet.objects.select_related("author", "reviewer")
     serializer_class = ChangeSetRow
     order = ("-id",)
-    known = {"state"}
+    known = {"state", "author", "direct"}
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter("state", str, enum=ChangeSet.State.values),
+            OpenApiParameter("author", str, description="The name of who proposed it."),
+            OpenApiParameter("direct", bool, description="Edits made at once, or proposals."),
+        ]
+    )
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """A page of sets."""
+        return super().get(request, *args, **kwargs)
 
     def filter_queryset(self, queryset: Any) -> Any:
-        """Sets in a state."""
-        state = self.request.query_params.get("state")
-        return queryset.filter(state=state) if state else queryset
+        """Sets in a state, of an author, made at once or proposed."""
+        asked_for = self.request.query_params
+        if state := asked_for.get("state"):
+            if state not in ChangeSet.State.values:
+                known = ", ".join(ChangeSet.State.values)
+                raise ValidationError({"state": [f"Not {state[:40]!r}. One of: {known}."]})
+            queryset = queryset.filter(state=state)
+        if author := asked_for.get("author"):
+            queryset = queryset.filter(author__username=author)
+        if direct := asked_for.get("direct", "").lower():
+            queryset = queryset.filter(direct=direct in {"1", "true"})
+        return queryset
 
     @extend_schema(request=SetIn, responses={201: ChangeSetFull})
     def post(self, request: Request) -> Response:
@@ -181,6 +218,21 @@ class ItemOne(GenericAPIView[Any]):
             raise NotFound(f"Set {pk} has no item {position}.")
         return item
 
+    @extend_schema(
+        operation_id="changesets_items_put_anew", request=FieldsIn, responses={200: ItemOut}
+    )
+    def put(self, request: Request, pk: int, position: int) -> Response:
+        """What its author wants now, having seen the row at ``version`` (412 where it moved on)."""
+        item = self._item(pk, position)
+        body = FieldsIn(data=request.data)
+        body.is_valid(raise_exception=True)
+        fields, version = body.validated_data["given"], body.validated_data["version"]
+        made = asked(
+            request,
+            lambda: changesets.rebase(item=item, fields=fields, by=request.user, version=version),
+        )
+        return Response(ItemOut(made).data)
+
     @extend_schema(responses={204: None})
     def delete(self, request: Request, pk: int, position: int) -> Response:
         """Take it out."""
@@ -231,6 +283,55 @@ def _both(error: Any) -> dict[str, Any] | None:
     if not isinstance(error, Conflict):
         return None
     return {c.field: {"base": c.base, "theirs": c.theirs, "yours": c.yours} for c in error.fields}
+
+
+class MoveOut(s.Serializer[Any]):
+    """A paper's rank before and after; null is outside the first ten."""
+
+    paper = s.CharField(source="paper.key")
+    before = s.IntegerField(allow_null=True)
+    after = s.IntegerField(allow_null=True)
+
+
+class RankingOut(s.Serializer[Any]):
+    """The neighbours of a paper (its key) or a query's answers (its id), as far as they move."""
+
+    of = s.CharField(source="name")
+    text = s.CharField(source="label")
+    moves = MoveOut(many=True)
+
+
+class EffectOut(s.Serializer[Any]):
+    """Rankings that publishing would change, and how many were looked at."""
+
+    neighbours = RankingOut(many=True)
+    queries = RankingOut(many=True)
+    papers_looked_at = s.IntegerField()
+    queries_looked_at = s.IntegerField()
+    queries_known = s.IntegerField()
+    left_out = s.IntegerField()
+
+
+class EffectOf(GenericAPIView[Any]):
+    """What a set would do to search by meaning and words; nothing is written."""
+
+    serializer_class = EffectOut
+
+    def get(self, request: Request, pk: int) -> Response:
+        """Ranked as it is and as it would be."""
+        only_known(request, set())
+
+        def work() -> effects.Effects:
+            require(request.user, "propose")
+            one = found(pk)
+            if one.state == ChangeSet.State.PUBLISHED:
+                raise WrongState("This set is live already: search shows its effect.")
+            return effects.of(one, request.user)
+
+        try:
+            return Response(EffectOut(asked(request, work)).data)
+        except EmbedderError as error:
+            raise SearchUnavailable(str(error)) from None
 
 
 class Verb(GenericAPIView[Any]):

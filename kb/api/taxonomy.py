@@ -158,6 +158,16 @@ class Directions(ReleasedListing):
     order = ("position", "pk")
 
 
+class DirectionOne(ReleasedOne):
+    """One research direction."""
+
+    kind = "direction"
+    serializer_class = serializers.DirectionRow
+
+    def found(self, name: str) -> Any:
+        return lifecycle.direction(name)
+
+
 class Coverage(GenericAPIView[Any]):
     """For every risk the counts of papers, mitigations, runnable and measured ones."""
 

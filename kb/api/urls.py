@@ -9,7 +9,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 from kb import problems
 from kb.curation.verbs import VERBS
 
-from . import changes, edits, papers, runs, sets, taxonomy, tokens
+from . import changes, edits, imports, papers, runs, sets, taxonomy, tokens
 from .root import root
 
 # The documentation page brings styles of its own into the page.
@@ -22,8 +22,18 @@ ACTS = {
     "category": ("move", "retire", "restore"),
     "risk": ("move", "merge", "split", "retire", "restore"),
     "mitigation": ("retire", "restore"),
+    "direction": ("retire", "restore"),
 }
-KINDS = ("category", "risk", "mitigation", "placement", "mapping", "answer", "paper")
+KINDS = (
+    "category",
+    "risk",
+    "mitigation",
+    "direction",
+    "placement",
+    "mapping",
+    "answer",
+    "paper",
+)
 curation = [
     path("curate/placement/bulk/", edits.Bulk.as_view(), name="bulk"),
     *(
@@ -64,17 +74,21 @@ urlpatterns = [
     path("frameworks/", taxonomy.Frameworks.as_view(), name="frameworks"),
     path("frameworks/<slug:slug>/", taxonomy.FrameworkOne.as_view(), name="framework"),
     path("directions/", taxonomy.Directions.as_view(), name="directions"),
+    path("directions/<slug:slug>/", taxonomy.DirectionOne.as_view(), name="direction"),
     path("coverage/", taxonomy.Coverage.as_view(), name="coverage"),
     path("targets/", runs.Targets.as_view(), name="targets"),
     path("runs/", runs.Runs.as_view(), name="runs"),
     path("runs/<uuid:pk>/", runs.RunOne.as_view(), name="run"),
     path("runs/<uuid:pk>/cancel/", runs.Cancel.as_view(), name="cancel-run"),
+    path("imports/", imports.Imports.as_view(), name="imports"),
+    path("imports/<int:pk>/", imports.ImportOne.as_view(), name="import"),
     *curation,
     path("changesets/", sets.ChangeSets.as_view(), name="changesets"),
     path("changesets/<int:pk>/", sets.ChangeSetOne.as_view(), name="changeset"),
     path("changesets/<int:pk>/items/", sets.Items.as_view(), name="changeset-items"),
     path("changesets/<int:pk>/items/<int:position>/", sets.ItemOne.as_view(), name="item"),
     path("changesets/<int:pk>/preview/", sets.Preview.as_view(), name="changeset-preview"),
+    path("changesets/<int:pk>/effect/", sets.EffectOf.as_view(), name="changeset-effect"),
     path("changesets/<int:pk>/revert/", sets.Revert.as_view(), name="changeset-revert"),
     *(
         path(

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from kb.models import Paper, Placement
+from kb.models import Paper, PaperRedirect, Placement, Proposal
 from taxonomy.kinds import Kind, register
 from taxonomy.operations.releases import PARTS, Rows, plain
 
+AT_ONCE = 100
+
 
 def _embed(rows: list[int]) -> None:
-    """Changed texts are searchable at once; unchanged ones cost one small query."""
-    from kb import search
+    """Changed texts are searchable at once; unchanged ones cost one small query.
 
+    The vectors of very many are the worker's to make; till then words find them.
+    """
+    from kb import search, tasks
+
+    if len(rows) > AT_ONCE:
+        tasks.embed.defer()
+        return
     try:
         search.embed_stale()
     except search.EmbedderError:
@@ -25,6 +33,8 @@ def _placements() -> Rows:
 
 def register_kinds() -> None:
     """Called once the models are there."""
+    from . import merging
+
     PARTS["placements"] = _placements
     register(
         Kind(
@@ -53,7 +63,21 @@ def register_kinds() -> None:
                 "summary",
                 "summary_basis",
             ),
+            inner=(
+                "key",
+                "lists",
+                "survey_cited",
+                "status",
+                "abstract",
+                "abstract_source",
+                "extra",
+            ),
             key="key",
             after=_embed,
+            onward=merging.onward,
+            merge=merging.merge,
         )
     )
+    # These follow their papers through merges and imports; nobody edits them by themselves.
+    register(Kind("proposal", Proposal, editable=(), first=("paper", "mitigation"), key="pk"))
+    register(Kind("redirect", PaperRedirect, editable=(), first=("old_key", "paper"), key="pk"))

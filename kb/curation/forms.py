@@ -16,7 +16,17 @@ from taxonomy.kinds import Kind
 from taxonomy.models import ChangeSet, FrameworkEntry, Status
 from taxonomy.operations.values import name_of
 
-LONG = {"definition", "summary", "harm", "attacker_needs", "cost", "claim", "evidence", "note"}
+LONG = {
+    "attacker_needs",
+    "claim",
+    "cost",
+    "definition",
+    "evidence",
+    "grade_reason",
+    "harm",
+    "note",
+    "summary",
+}
 LABELS = {
     "attacker_needs": "What it takes",
     "claim_source": "Key of the paper that claims it",
@@ -31,6 +41,7 @@ LABELS = {
 HELP = {
     "aliases": "One a line.",
     "authors": "One a line.",
+    "open_questions": "One a line.",
     "slug": "Small letters, digits and hyphens. It never changes.",
     "paper": "Key of the paper, such as arxiv:2307.15043.",
     "claim_source": "Such as arxiv:2307.15043.",
@@ -79,17 +90,31 @@ class RowForm(WhyForm):
     """A row's fields, by kind; ``names`` are those to be shown."""
 
     version = forms.IntegerField(widget=forms.HiddenInput, required=False)
+    back = forms.CharField(widget=forms.HiddenInput, required=False)
 
-    def __init__(self, *args: Any, kind: Kind, names: tuple[str, ...], **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        kind: Kind,
+        names: tuple[str, ...],
+        now: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
         self.names = names
         super().__init__(*args, **kwargs)
         for name in names:
             self.fields[name] = field_for(kind, name)
-        self.order_fields([*names, "note", "changeset", "version"])
+            _offer(self.fields[name], (now or {}).get(name))
+        self.order_fields([*names, "note", "changeset", "version", "back"])
 
     def values(self) -> dict[str, Any]:
-        """What was filled in, as curation speaks of it."""
-        return {name: self.cleaned_data[name] for name in self.names}
+        """What was filled in, as curation speaks of it; browsers end lines in two characters."""
+        given = {name: self.cleaned_data[name] for name in self.names}
+        return {n: v.replace("\r\n", "\n") if isinstance(v, str) else v for n, v in given.items()}
+
+    def kept(self) -> dict[str, Any]:
+        """What stands in the form, half filled in or wrong as it may be: for a draft."""
+        return {name: self[name].value() for name in self.names}
 
 
 def field_for(kind: Kind, name: str) -> forms.Field:
@@ -112,6 +137,15 @@ def field_for(kind: Kind, name: str) -> forms.Field:
     if name in LONG:
         options["widget"] = forms.Textarea(attrs={"rows": 5})
     return forms.CharField(strip=True, max_length=getattr(field, "max_length", None), **options)
+
+
+def _offer(field: forms.Field, now: Any) -> None:
+    """Let a choice that stands now be kept, also where it has been retired since."""
+    if isinstance(field, forms.ChoiceField) and now:
+        offered: Any = list(field.choices)  # type: ignore[arg-type]
+        known = {value for value, _ in offered}
+        left = [one for one in (now if isinstance(now, list) else [now]) if one not in known]
+        field.choices = [*offered, *((one, f"{one} (retired)") for one in left)]
 
 
 def _relation(field: Any, options: dict[str, Any]) -> forms.Field:
@@ -139,6 +173,7 @@ class MoveForm(WhyForm):
     """Where a category goes."""
 
     version = forms.IntegerField(widget=forms.HiddenInput)
+    back = forms.CharField(widget=forms.HiddenInput, required=False)
     parent = forms.ChoiceField(required=False, label="Under")
     stage = forms.ChoiceField(required=False, label="Or at the top of")
     before = forms.ChoiceField(required=False, label="Before", help_text="Empty: at the end.")

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.urls import reverse
+
 from taxonomy.models import ChangeItem, ChangeSet, EditDraft
 from taxonomy.operations import Action, Missing, Result, changesets, perform
 from taxonomy.operations.actions import require
 from taxonomy.operations.values import encoded, find, kind_of
 
 from .forms import NEW_SET
+
+# What the drafts of rows that are not yet there are kept under.
+NEW_ROW = "new:"
+MOST_DRAFTS = 50
 
 
 def carry_out(
@@ -36,6 +42,18 @@ def _set(action: Action, by: Any, note: str, into: str) -> ChangeSet:
     if into.isdecimal() and len(into) < 19 and (found := ChangeSet.objects.filter(pk=into).first()):
         return found
     raise Missing(f"There is no change set {into[:20]!r}.")
+
+
+def drafts_of(user: Any) -> list[EditDraft]:
+    """What somebody has begun to type, newest first, each with ``called`` and ``opens``."""
+    found = list(EditDraft.objects.filter(user=user).order_by("-saved_at")[:MOST_DRAFTS])
+    for draft in found:
+        new = draft.key.startswith(NEW_ROW)
+        known = draft.key.removeprefix(NEW_ROW)
+        draft.called = f"new {draft.kind}" if new else f"{draft.kind} {known}"  # type: ignore[attr-defined]
+        address = reverse("create", args=[draft.kind]) if new else ""
+        draft.opens = f"{address}?{known}" if new else reverse("edit", args=[draft.kind, known])  # type: ignore[attr-defined]
+    return found
 
 
 def current(kind_name: str, key: str) -> tuple[Any, Any, dict[str, Any]]:

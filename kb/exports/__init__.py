@@ -1,4 +1,4 @@
-"""Lists of papers as files: JSON, CSV, BibTeX and RIS, and as an Atom feed.
+"""Lists of papers as files: JSON, CSV, BibTeX, RIS and CSL-JSON, and as an Atom feed.
 
 Summaries are ours and go along; abstracts belong to their authors and stay behind.
 """
@@ -12,8 +12,9 @@ from kb.models import Paper
 
 from ._atom import atom
 from ._bibtex import bibtex
+from ._csl import csl
 from ._ris import ris
-from ._tables import as_csv, as_json
+from ._tables import as_csv, as_json, as_jsonl
 
 __all__ = ["FORMATS", "Format", "atom"]
 
@@ -29,7 +30,9 @@ class Format:
 
 FORMATS = {
     "json": Format("JSON", "application/json", as_json),
+    "jsonl": Format("JSON lines", "application/jsonl", as_jsonl),
     "csv": Format("CSV", "text/csv; charset=utf-8", as_csv),
+    "csl": Format("CSL-JSON", "application/vnd.citationstyles.csl+json", csl),
     "bib": Format("BibTeX", "application/x-bibtex; charset=utf-8", bibtex),
     "ris": Format("RIS", "application/x-research-info-systems; charset=utf-8", ris),
 }

@@ -6,8 +6,10 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
+from kb.harvest import latex
 from kb.models import Paper
 
+VENUES = {"journal", "journaltitle", "booktitle", "howpublished"}
 SPECIAL = {
     "\\": r"\textbackslash{}",
     "{": r"\{",
@@ -25,10 +27,12 @@ def bibtex(papers: Sequence[Paper]) -> str:
 
 
 def _entry(paper: Paper, key: str) -> str:
+    kept = paper.extra.get("bibtex", {})
+    raw = {name: text for name, text in kept.get("fields", {}).items() if _balanced(text)}
     published = bool(paper.venue) and not paper.venue.lower().startswith("arxiv")
     fields = {
         "title": f"{{{escaped(paper.title)}}}",
-        "author": " and ".join(escaped(name) for name in paper.authors),
+        "author": " and ".join(_name(name) for name in paper.authors),
         "year": str(paper.year),
         "howpublished" if not published else "journal": escaped(paper.venue),
         "eprint": paper.arxiv_id,
@@ -36,9 +40,41 @@ def _entry(paper: Paper, key: str) -> str:
         "doi": escaped(paper.doi),
         "url": re.sub(r"[{}\\\s]", "", paper.url),
     }
+    fields |= _as_written(paper, raw)
+    fields |= {n: v for n, v in raw.items() if n not in {*fields, *VENUES, "abstract"}}
     lines = [f"  {name} = {{{value}}}," for name, value in fields.items() if value]
-    kind = "article" if published else "misc"
+    kind = kept.get("type") or ("article" if published else "misc")
     return "\n".join([f"@{kind}{{{key},", *lines, "}", ""])
+
+
+def _as_written(paper: Paper, raw: dict[str, str]) -> dict[str, str]:
+    """Title and authors as an imported entry had them, where they still say the same."""
+    found = {}
+    if "title" in raw and " ".join(latex.plain(raw["title"]).split()) == paper.title:
+        found["title"] = raw["title"]
+    names = [latex.name_of(name) for name in latex.split_names(raw.get("author", ""))]
+    if names and [" ".join(name.split()) for name in names] == paper.authors:
+        found["author"] = raw["author"]
+    return found
+
+
+def _balanced(text: str) -> bool:
+    """Whether a value may stand between braces."""
+    depth = 0
+    for sign in re.findall(r"\\.|[{}]", text):
+        depth += {"{": 1, "}": -1}.get(sign, 0)
+        if depth < 0:
+            return False
+    return depth == 0
+
+
+def _name(name: str) -> str:
+    """A name of a list; one that would be taken apart is held together by braces."""
+    if name == "et al.":
+        return "others"
+    if "," in name or re.search(r"(^|\s)and(\s|$)", name, re.I) or name.lower() == "others":
+        return f"{{{escaped(name)}}}"
+    return escaped(name)
 
 
 def _key(paper: Paper, used: set[str]) -> str:

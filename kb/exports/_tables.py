@@ -1,4 +1,4 @@
-"""Papers as JSON and as CSV, one row each, in the order given."""
+"""Papers as JSON, JSON lines and CSV, one row each, in the order given."""
 
 from __future__ import annotations
 
@@ -35,6 +35,11 @@ def as_json(papers: Sequence[Paper]) -> str:
     return json.dumps({"count": len(rows), "papers": rows}, ensure_ascii=False, indent=1) + "\n"
 
 
+def as_jsonl(papers: Sequence[Paper]) -> str:
+    """One JSON object a line."""
+    return "".join(json.dumps(row(paper), ensure_ascii=False) + "\n" for paper in papers)
+
+
 def as_csv(papers: Sequence[Paper]) -> str:
     """CSV as in RFC 4180; names and placements are joined by semicolons."""
     out = io.StringIO()
@@ -49,6 +54,9 @@ def as_csv(papers: Sequence[Paper]) -> str:
 
 
 def safe_cell(value: object) -> str:
-    """A cell that no spreadsheet runs: what looks like a formula gets an apostrophe before it."""
+    """A cell that no spreadsheet runs: what looks like a formula gets an apostrophe before it.
+
+    So does what begins with such an apostrophe itself, so that importing can take one off.
+    """
     text = str(value)
-    return f"'{text}" if text.startswith(FORMULA) else text
+    return f"'{text}" if text.lstrip("'").startswith(FORMULA) else text

@@ -21,7 +21,7 @@ PAUSE_SECONDS = 3.0
 TRIES = 4
 TIMEOUT = (5, 60)
 AGENT = "Safestack/0.1 (knowledge base of language-model safety; harvests abstracts slowly)"
-ATOM = {"a": "http://www.w3.org/2005/Atom"}
+ATOM = {"a": "http://www.w3.org/2005/Atom", "arxiv": "http://arxiv.org/schemas/atom"}
 WITHDRAWN = re.compile(
     r"\b(this|the) (paper|article|submission|work|manuscript) has been withdrawn\b", re.I
 )
@@ -40,6 +40,7 @@ class Entry:
     abstract: str
     authors: tuple[str, ...]
     withdrawn: bool
+    doi: str = ""
 
 
 class Arxiv:
@@ -114,6 +115,7 @@ def _entry(node: ElementTree.Element) -> Entry | None:
         abstract="" if withdrawn else abstract,
         authors=tuple(_text(author, "a:name") for author in node.findall("a:author", ATOM)),
         withdrawn=withdrawn,
+        doi=_text(node, "arxiv:doi"),
     )
 
 

@@ -167,7 +167,7 @@ def category_page(slug: str) -> dict[str, Any] | None:
             child for child in below if child.parent_id == node.pk and child.status == Status.ACTIVE
         ],
         "risks": list(risks().filter(category__in=below)),
-        "directions": list(Direction.objects.filter(category__in=below)),
+        "directions": list(Direction.objects.filter(category__in=below, status=Status.ACTIVE)),
         "papers": list(found.order_by("status", "-year", "key")[:TOP_PAPERS]),
         "paper_count": found.count(),
     }
@@ -197,14 +197,20 @@ def risk_page(slug: str) -> dict[str, Any] | None:
         return None
     if found.merged_into is not None:
         raise Merged(found.heir())
+    known = answers(found)
     return {
         "risk": found,
+        "running": [answer for answer in known if answer.mitigation.runnable or has_run(answer)],
+        "recorded": [
+            answer for answer in known if not (answer.mitigation.runnable or has_run(answer))
+        ],
         "above": [*found.category.ancestors(), found.category],
         "kinds": kind_counts(found),
-        "answers": answers(found),
+        "answers": known,
+        "imported": evidence.imported(risk=found.slug),
         "papers": risk_papers(found),
         "mappings": mappings(found),
-        "directions": list(found.directions.all()),
+        "directions": list(found.directions.filter(status=Status.ACTIVE)),
         "neighbours": list(risks().filter(category=found.category_id).exclude(pk=found.pk)),
     }
 
@@ -225,6 +231,11 @@ def answers(risk: Risk) -> list[RiskMitigation]:
     """The mitigations that answer a risk, each with its ``evidence``; the best first."""
     found = risk.answers.filter(mitigation__status=Status.ACTIVE).select_related("mitigation")
     return evidence.attach(found, evals.latest_runs(risk=risk.slug), risk.slug)
+
+
+def has_run(answer: RiskMitigation) -> bool:
+    """Whether a finished run stands behind an answer that ``answers`` gave."""
+    return answer.latest_run is not None  # type: ignore[attr-defined]
 
 
 def mappings(risk: Risk) -> list[Mapping]:
@@ -266,9 +277,14 @@ def framework_page(slug: str) -> dict[str, Any] | None:
     return {"framework": found, "entries": entries, "kinds": _covered(entries)}
 
 
+def direction(slug: str) -> Direction | None:
+    """One research direction, retired ones too."""
+    return Direction.objects.select_related("category__stage").filter(slug=slug).first()
+
+
 def direction_page(slug: str) -> dict[str, Any] | None:
     """A research direction with its risks, open questions and newest papers."""
-    found = Direction.objects.select_related("category__stage").filter(slug=slug).first()
+    found = direction(slug)
     if found is None:
         return None
     listed = list(risks().filter(directions=found))
@@ -282,5 +298,6 @@ def direction_page(slug: str) -> dict[str, Any] | None:
 
 
 def directions() -> QuerySet[Direction]:
-    """The research directions in order, each with ``risk_count``."""
-    return Direction.objects.select_related("category").annotate(risk_count=Count("risks"))
+    """The active research directions in order, each with ``risk_count``."""
+    found = Direction.objects.filter(status=Status.ACTIVE).select_related("category")
+    return found.annotate(risk_count=Count("risks"))

@@ -8,7 +8,7 @@ from typing import Any
 from django.db.models import Case, Count, Max, Q, QuerySet, When
 from django.utils import timezone
 
-from evals import figures
+from evals import figures, summary
 from evals import queries as evals
 from evals.engine import registry
 from evals.models import Run, Verdict
@@ -47,6 +47,7 @@ def mitigation_page(slug: str) -> dict[str, Any] | None:
     if found is None:
         return None
     latest = evals.latest_runs(mitigation=found.slug)
+    telling = _telling(latest)
     return {
         "mitigation": found,
         "engine": registry.get_mitigation(found.engine_key) if found.runnable else None,
@@ -54,24 +55,32 @@ def mitigation_page(slug: str) -> dict[str, Any] | None:
             found.answers.select_related("risk", "mitigation").order_by("risk__name"),
             latest,
         ),
-        "attacks": _attacks(latest),
+        **(attacks_and_curves(telling) if telling else {}),
         "papers": list(papers().filter(proposals__mitigation=found).order_by("year", "key")),
+        "imported": evidence.imported(mitigation=found.slug),
         "runs": list(evals.runs().filter(mitigation=found.slug)[:20]),
     }
 
 
-def _attacks(latest: dict[tuple[str, str], Run]) -> list[dict[str, Any]]:
-    """Every attack of the newest measurable run, the static one first."""
+def _telling(latest: dict[tuple[str, str], Run]) -> Run | None:
+    """The newest run with an effect, a measurable one before others."""
     done = [run for run in latest.values() if run.summary.get("effect")]
-    if not done:
-        return []
-    run = max(done, key=lambda run: (run.verdict == Verdict.MEASURABLE, run.finished_at))
-    rows = [(run.summary["effect"], False), *((row, True) for row in run.summary["adaptive"])]
-    return [
-        {"figure": row, "adaptive": knows, "run": run, "chart": figures.pair(row)}
-        for row, knows in rows
-        if row["unit"] == "share"
-    ]
+    return max(
+        done, key=lambda run: (run.verdict == Verdict.MEASURABLE, run.finished_at), default=None
+    )
+
+
+def attacks_and_curves(run: Run) -> dict[str, Any]:
+    """Every attack of a run under every arm, static ones beside adaptive ones, and its curves."""
+    record = evals.parts_of(run, "arms", "metrics", "comparisons", "curves")
+    attacks = [row for row in figures.by_metric(record) if summary.attacks(row, run.summary)]
+    return {
+        "telling": run,
+        "arms": record["arms"],
+        "static": [row for row in attacks if not summary.adaptive(row)],
+        "adaptive": [row for row in attacks if summary.adaptive(row)],
+        "curves": [figures.curve(found) for found in record["curves"] or []],
+    }
 
 
 def coverage() -> dict[str, Any]:

@@ -6,7 +6,7 @@ which are fused. An identifier or an exact title goes straight to its paper.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +15,12 @@ from django.db.models import QuerySet
 from kb.models import Paper
 
 from ._answerable import Evidence, log_odds
+from ._effect import Effect, Move, effect, ship_queries
 from ._embedder import EmbedderError, EmbedderLoading
 from ._fusion import Found, Hit, fuse
 from ._legs import DEPTH, Mode, evidence, ranked, timed, topics
 from ._query import MAX_CHARACTERS, Query, clean, identifier
+from ._supposed import Supposition, suppose
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,19 +35,25 @@ BESIDE_MOST = 4
 __all__ = [
     "MAX_CHARACTERS",
     "Beside",
+    "Effect",
     "EmbedderError",
     "EmbedderLoading",
     "Hit",
     "Mode",
+    "Move",
     "Query",
     "Ranking",
+    "Supposition",
     "beside",
     "clean",
+    "effect",
     "identifier",
     "rank",
     "rebuild",
+    "ship_queries",
     "similar",
     "status",
+    "suppose",
 ]
 
 
@@ -191,6 +199,36 @@ def vectors() -> tuple[list[int], np.ndarray]:
     from ._vectors import everything
 
     return everything()
+
+
+def encode(texts: Sequence[str]) -> np.ndarray:
+    """Unit vectors of texts, shape (len(texts), dimension); raises EmbedderError."""
+    from ._embedder import embedder
+
+    return embedder().encode(list(texts))
+
+
+def nearest(vector: np.ndarray, limit: int) -> Found:
+    """(paper id, cosine similarity) of the papers nearest to a vector."""
+    from ._index import PAPERS
+
+    return PAPERS.search(vector, limit)
+
+
+def packed(vector: np.ndarray) -> bytes:
+    """A vector as it is stored."""
+    from ._vectors import STORED
+
+    return vector.astype(STORED).tobytes()
+
+
+def store_packed(vectors: dict[Paper, bytes]) -> None:
+    """Keep vectors that were made of these papers' present texts."""
+    from ._vectors import decode, store, text_digest
+
+    if vectors:
+        digests = {paper.pk: text_digest(paper.text) for paper in vectors}
+        store(digests, decode(list(vectors.values())))
 
 
 def ship() -> int:

@@ -63,6 +63,13 @@ class Keywords:
             known = [lexeme for lexeme in query if postings.frequency(lexeme)]
             return worth, known, postings.held(query, ids)
 
+    def supposing(self, gone: Sequence[int], documents: Mapping[int, Counts]) -> Loaded:
+        """What would be loaded had these documents been replaced; words stay the live ones."""
+        with self._lock:
+            loaded = self.fresh()
+            postings = loaded.postings.supposing(gone, documents)
+            return Loaded(postings, loaded.words, loaded.titles)
+
     def current(self) -> Loaded:
         """What is loaded, without asking for changes: for the later steps of one search."""
         with self._lock:

@@ -8,15 +8,16 @@ from enum import StrEnum
 
 import numpy as np
 
-from kb.models import Placement, Provenance
+from kb.models import Provenance
 
 from . import _answerable
 from ._answerable import Evidence
 from ._fusion import Hit, Leg, fuse
-from ._index import PAPERS
-from ._keyword import KEYWORDS
+from ._index import PAPERS, PaperIndex
+from ._keyword import KEYWORDS, Keywords
 from ._query import Query
 from ._terms import TERMS
+from ._world import World, placed_under
 
 # At most so many papers come from a leg, and only those not far behind its best.
 DEPTH = 1000
@@ -49,6 +50,11 @@ class timed:
         self.took[self.name] = round(1000 * (time.perf_counter() - self.start), 2)
 
 
+def live() -> World:
+    """The world as it is."""
+    return World(PAPERS, KEYWORDS, TERMS, placed_under)
+
+
 def ranked(
     query: Query,
     vector: np.ndarray | None,
@@ -56,24 +62,26 @@ def ranked(
     depth: int,
     took: dict[str, float],
     allowed: np.ndarray | None = None,
+    world: World | None = None,
 ) -> dict[str, Leg]:
     """What each leg finds, best first, cut where it falls far behind the leg's best."""
+    world = world or live()
     legs: dict[str, Leg] = {}
     if mode is not Mode.SEMANTIC:
         with timed(took, "keyword"):
-            legs["keyword"] = by_words(query, depth, allowed)
+            legs["keyword"] = by_words(query, depth, allowed, world.words)
     if vector is not None:
         with timed(took, "semantic"):
             also = [pk for pk, _ in legs["keyword"].found] if legs else []
-            legs["semantic"] = by_meaning(vector, depth, allowed, also)
+            legs["semantic"] = by_meaning(vector, depth, allowed, also, papers=world.papers)
             if mode is Mode.HYBRID:
-                vector = _moved(vector, fuse(legs, None)[:FEEDBACK])
-                legs["semantic"] = by_meaning(vector, depth, allowed, also, refresh=False)
+                vector = _moved(vector, fuse(legs, None)[:FEEDBACK], world.papers)
+                legs["semantic"] = by_meaning(vector, depth, allowed, also, False, world.papers)
     return legs
 
 
 def topics(
-    vector: np.ndarray | None, lift: bool = True
+    vector: np.ndarray | None, lift: bool = True, world: World | None = None
 ) -> tuple[dict[int, tuple[float, str]], float]:
     """({paper id: (closeness, name) of its topic closest to the query}, the best cosine).
 
@@ -83,14 +91,12 @@ def topics(
     """
     if vector is None:
         return {}, 0.0
-    closeness, best = TERMS.closest(vector)
+    world = world or live()
+    closeness, best = world.terms.closest(vector)
     if not lift:
         return {}, best
-    placed = Placement.objects.filter(risk__slug__in=closeness).order_by()
     found: dict[int, tuple[float, str]] = {}
-    for pk, slug, name, origin in placed.values_list(
-        "paper_id", "risk__slug", "risk__name", "origin"
-    ):
+    for pk, slug, name, origin in world.placed(closeness):
         sure = 1.0 if origin == Provenance.CURATED else SUGGESTED_COUNTS
         found[pk] = max(found.get(pk, (0.0, "")), (sure * closeness[slug], name))
     return found, best
@@ -109,13 +115,13 @@ def evidence(
     return _answerable.evidence(worth, known, held, nearest[0] if nearest else 0.0, topic)
 
 
-def _moved(vector: np.ndarray, first: list[Hit]) -> np.ndarray:
+def _moved(vector: np.ndarray, first: list[Hit], papers: PaperIndex) -> np.ndarray:
     """The query's vector, moved half way to the mean of the papers that both legs put first.
 
     Pseudo-relevance feedback (Rocchio 1971): words choose the papers, and their meaning then
     finds more like them.
     """
-    near = PAPERS.vectors([hit.paper_id for hit in first])
+    near = papers.vectors([hit.paper_id for hit in first])
     if not len(near):
         return vector
     mean = near.mean(axis=0)
@@ -129,22 +135,27 @@ def by_meaning(
     allowed: np.ndarray | None = None,
     also: Sequence[int] = (),
     refresh: bool = True,
+    papers: PaperIndex | None = None,
 ) -> Leg:
     """The papers not far behind the nearest one, by cosine; the cosines of ``also`` too."""
-
-    found = PAPERS.search(vector, depth, allowed, refresh)
-    nearest = PAPERS.search(vector, 1, refresh=False) if allowed is not None else found[:1]
+    papers = papers or PAPERS
+    found = papers.search(vector, depth, allowed, refresh)
+    nearest = papers.search(vector, 1, refresh=False) if allowed is not None else found[:1]
     best = nearest[0][1] if nearest else 0.0
     found = [pair for pair in found if pair[1] >= best - BEHIND_BEST]
     scores = dict(found)
-    scores |= PAPERS.cosines(vector, [pk for pk in also if pk not in scores])
-    return Leg(found, PAPERS.usual(vector), best, scores)
+    scores |= papers.cosines(vector, [pk for pk in also if pk not in scores])
+    return Leg(found, papers.usual(vector), best, scores)
 
 
-def by_words(query: Query, depth: int = DEPTH, allowed: np.ndarray | None = None) -> Leg:
+def by_words(
+    query: Query,
+    depth: int = DEPTH,
+    allowed: np.ndarray | None = None,
+    words: Keywords | None = None,
+) -> Leg:
     """The papers not far behind the best one, by BM25; the scores of all others too."""
-
-    ids, scores = KEYWORDS.scores(query.lexemes)
+    ids, scores = (words or KEYWORDS).scores(query.lexemes)
     best = float(scores.max(initial=0.0))
     if best <= 0:
         return Leg([])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -103,6 +104,14 @@ class Postings:
         self._overlay.update(documents)
         if len(self._overlay) > MERGE_AT:
             self._merge()
+
+    def supposing(self, gone: Iterable[int], documents: Mapping[int, Counts]) -> Postings:
+        """Postings in which that has been replaced; these stay as they are."""
+        other = copy(self)
+        other._alive, other._slot_of = self._alive.copy(), dict(self._slot_of)
+        other._overlay, other._vocabulary = dict(self._overlay), dict(self._vocabulary)
+        other.replace(gone, documents)
+        return other
 
     def _late(self, document: Counts, weights: Mapping[str, float]) -> float:
         """The score of a document in the overlay, by the averages of the last merge."""

@@ -120,7 +120,7 @@ class Terms:
             cursor.execute(DIGEST, [Status.ACTIVE, Status.ACTIVE])
             (digest,) = cursor.fetchone()
         if digest != self._digest:
-            self._terms, self._vectors = [*_read(Risk), *_read(Mitigation)], None
+            self._terms, self._vectors = [*read(Risk), *read(Mitigation)], None
             self._digest = digest
 
     def _embed(self) -> None:
@@ -148,7 +148,8 @@ def best(terms: Sequence[Term], scores: np.ndarray, kind: str, least: float, n: 
     return [term for term, _ in zip(found, range(n), strict=False)]
 
 
-def _read(model: Any) -> Iterable[Term]:
+def read(model: Any) -> Iterable[Term]:
+    """The active terms of a model, by slug."""
     kind = model._meta.model_name
     for row in model._default_manager.filter(status=Status.ACTIVE).order_by("slug"):
         aliases = list(getattr(row, "aliases", []))

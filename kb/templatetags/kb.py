@@ -8,6 +8,8 @@ from django import template
 from django.http import QueryDict
 from django.utils.safestring import mark_safe
 
+from evals.engine import registry
+
 register = template.Library()
 
 
@@ -90,7 +92,52 @@ def _first_page(context: dict[str, Any]) -> QueryDict:
 @register.filter
 def points(share: float) -> str:
     """A difference of shares in percentage points, with its sign."""
-    return f"{100 * share:+.0f} points".replace("-", "−")
+    whole = round(100 * share)
+    return f"{whole:+d} points".replace("-", "−") if whole else "0 points"
+
+
+@register.filter
+def engine_name(slug: str) -> str:
+    """A mitigation's name as the engine has it; of one that is gone, its slug as words."""
+    try:
+        return registry.get_mitigation(slug).name
+    except registry.UnknownName:
+        return words(slug)
+
+
+@register.filter
+def get(given: dict[str, Any], name: str) -> Any:
+    """A value by a name that is itself a variable."""
+    return given.get(name)
+
+
+@register.filter
+def gap(value: float, unit: str) -> str:
+    """A difference in its unit, with its sign; shares in percentage points."""
+    if unit == "share":
+        return points(value)
+    sign = "+" if value >= 0 else "−"
+    return sign + figure(abs(value), unit)
+
+
+@register.filter
+def ends(found: dict[str, Any], unit: str) -> str:
+    """The interval of a difference in square brackets; for shares in points without the word."""
+    low, high = (gap(found[end], unit).removesuffix(" points") for end in ("low", "high"))
+    return f"[{low}, {high}]"
+
+
+@register.filter
+def duration(seconds: float | None) -> str:
+    """Seconds as people say them: ``40 s``, ``3 min 20 s``, ``2 h 5 min``."""
+    if seconds is None:
+        return "–"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 @register.filter

@@ -18,6 +18,7 @@ from kb.accounts import roles, tokens
 from kb.accounts.forms import SignInForm, TokenForm
 from kb.accounts.middleware import FLAG
 from kb.accounts.models import Account
+from kb.curation.requests import drafts_of
 
 
 class SignIn(auth.LoginView):
@@ -80,6 +81,7 @@ def account(request: HttpRequest) -> HttpResponse:
         "form": form,
         "made": made,
         "tokens": user.tokens.all(),
+        "drafts": drafts_of(user),
     }
     return render(request, "accounts/account.html", context, status=400 if form.errors else 200)
 

@@ -18,7 +18,14 @@ from kb.curation.shown import Shown, changes_shown
 from kb.curation.verbs import VERBS
 from kb.search import EmbedderError
 from taxonomy.models import ChangeItem, ChangeSet
-from taxonomy.operations import Change, Conflict, Invalid, RevertConflict, changesets
+from taxonomy.operations import (
+    Change,
+    Conflict,
+    Invalid,
+    RevertConflict,
+    WrongState,
+    changesets,
+)
 from taxonomy.operations.actions import require
 from taxonomy.operations.revert import revert as undo
 
@@ -106,12 +113,25 @@ def _against_live(
         }
         for item, one, changes in zip(items, preview.items, shown, strict=True)
     ]
-    context: dict[str, Any] = {"items": rows, "counts": preview.counts, "clean": preview.clean}
+    return {"items": rows, "counts": preview.counts, "clean": preview.clean}
+
+
+@never_cache
+@login_required
+@refused
+def effect(request: HttpRequest, pk: int) -> HttpResponse:
+    """Which neighbours and which answers of known queries a set would change (alone for htmx)."""
+    require(request.user, "propose")
+    found = _found(pk)
+    context: dict[str, Any] = {"set": found, "api": reverse("api:changeset-effect", args=[pk])}
+    if found.state == ChangeSet.State.PUBLISHED:
+        raise WrongState("This set is live already: search shows its effect.")
     try:
-        context["effects"] = effects.neighbours(preview.changes)
+        context["effects"] = effects.of(found, request.user)
     except EmbedderError as error:
-        context["no_effects"] = str(error)
-    return context
+        context["trouble"] = str(error)
+    template = "curate/effect.html#effect" if request.htmx else "curate/effect.html"  # type: ignore[attr-defined]
+    return render(request, template, context)
 
 
 SAID = {

@@ -14,7 +14,7 @@ from kb.queries import lifecycle, mitigations
 
 from . import releases
 
-RELEASED = {"stage", "category", "risk"}
+RELEASED = {"stage", "category", "risk", "direction"}
 Read = Callable[[str], dict[str, Any] | None]
 
 
@@ -51,12 +51,13 @@ def risk(request: HttpRequest, slug: str) -> HttpResponse:
 def directions(request: HttpRequest) -> HttpResponse:
     """The research directions that the survey names."""
     found = lifecycle.directions()
-    return render(request, "kb/directions.html", {"directions": found})
+    context = {"directions": found, "api": reverse("api:directions")}
+    return render(request, "kb/directions.html", context)
 
 
 def direction(request: HttpRequest, slug: str) -> HttpResponse:
     """A research direction with its questions, risks and papers."""
-    return _page(request, "kb/direction.html", lifecycle.direction_page, slug)
+    return _page(request, "kb/direction.html", lifecycle.direction_page, slug, "direction")
 
 
 def frameworks(request: HttpRequest) -> HttpResponse:

@@ -16,15 +16,25 @@ from kb.curation.shown import changes_shown
 from kb.models import Kind as PaperKind
 from kb.models import Placement
 from taxonomy.kinds import get
-from taxonomy.models import Category, Risk
-from taxonomy.operations import Action, Invalid, perform
+from taxonomy.models import Category, Mapping, Risk, RiskMitigation
+from taxonomy.operations import Action, Conflict, Invalid, perform
 from taxonomy.operations.actions import require
 
-from .edits import add_errors, finish
+from .edits import add_errors, finish, where
 from .refusals import refused
 
+# The button that shows what would change, and writes nothing.
+PREVIEW = "preview"
 
-class MergeForm(WhyForm):
+
+class ActForm(WhyForm):
+    """An operation on a row, about the version that was read."""
+
+    version = forms.IntegerField(widget=forms.HiddenInput)
+    back = forms.CharField(widget=forms.HiddenInput, required=False)
+
+
+class MergeForm(ActForm):
     """Into which risk, and whose fields stay."""
 
     into = forms.ChoiceField(label="Merge into")
@@ -53,7 +63,7 @@ class MergeForm(WhyForm):
         return {"into": self.cleaned_data["into"], "fields": taken}
 
 
-class SplitForm(WhyForm):
+class SplitForm(ActForm):
     """The new risk, and what goes with it."""
 
     slug = forms.SlugField(max_length=80, label="Name in addresses of the new risk")
@@ -62,21 +72,39 @@ class SplitForm(WhyForm):
     papers = forms.MultipleChoiceField(
         required=False, widget=forms.CheckboxSelectMultiple, label="Papers that go with it"
     )
+    mitigations = forms.MultipleChoiceField(
+        required=False, widget=forms.CheckboxSelectMultiple, label="Mitigations that go with it"
+    )
+    mappings = forms.MultipleChoiceField(
+        required=False, widget=forms.CheckboxSelectMultiple, label="Mappings that go with it"
+    )
 
     def __init__(self, *args: Any, row: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         placed = Placement.objects.filter(risk=row).select_related("paper")
-        found = [(p.paper.key, f"{p.paper.title} ({p.kind})") for p in placed[:500]]
-        self.fields["papers"].choices = found  # type: ignore[attr-defined]
-        self.order_fields(["slug", "name", "definition", "papers", "note", "changeset"])
+        answers = RiskMitigation.objects.filter(risk=row).select_related("mitigation")
+        mappings = Mapping.objects.filter(risk=row).select_related("entry__framework")
+        offered = {
+            "papers": [(p.paper.key, f"{p.paper.title} ({p.kind})") for p in placed[:500]],
+            "mitigations": [(a.mitigation.slug, a.mitigation.name) for a in answers],
+            "mappings": [(str(m.pk), f"{m.entry.framework.name}: {m.entry}") for m in mappings],
+        }
+        for name, choices in offered.items():
+            self.fields[name].choices = choices  # type: ignore[attr-defined]
+            if not choices:
+                del self.fields[name]
+        first = ["slug", "name", "definition", "papers", "mitigations", "mappings"]
+        self.order_fields([*first, "note", "changeset"])
 
     def values(self) -> dict[str, Any]:
         """The fields of the split."""
         new = {name: self.cleaned_data[name] for name in ("slug", "name", "definition")}
-        return {"new": new, "take": {"papers": self.cleaned_data["papers"]}}
+        names = ("papers", "mitigations", "mappings")
+        take = {n: self.cleaned_data[n] for n in names if self.cleaned_data.get(n)}
+        return {"new": new, "take": take}
 
 
-class PlainForm(WhyForm):
+class PlainForm(ActForm):
     """Nothing to choose but why."""
 
     def __init__(self, *args: Any, row: Any, **kwargs: Any) -> None:
@@ -125,30 +153,46 @@ def act(request: HttpRequest, op: str, kind: str, key: str) -> HttpResponse:
     spec, row, _ = current(kind, key)
     if op in ("merge", "split") and kind != "risk":
         raise Http404(f"Only risks are for {op}.")
-    version = getattr(row, "version", None)
-    form = FORMS[op](request.POST or None, by=request.user, row=row, initial={"version": version})
-    context = {"kind": spec, "row": row, "key": key, "op": op, "form": form, "says": SAYS[op]}
-    context["version"] = request.POST.get("version", version)
+    form = _act_form(request, op, row, request.POST or None)
+    context = {"kind": spec, "row": row, "key": key, "op": op, "says": SAYS[op], "back": where(row)}
+    status = 200
     if request.method == "POST" and form.is_valid():
-        action = Action(op, kind, key, form.values(), _whole(request.POST.get("version")))
+        action = Action(op, kind, key, form.values(), form.cleaned_data["version"])
         try:
-            if "preview" in request.POST:
-                context["result"] = _tried(action, request.user)
-            else:
+            if PREVIEW not in request.POST:
                 return finish(request, action, form.cleaned_data, row)
+            context["result"] = _tried(action, request.user)
         except Invalid as error:
             add_errors(form, error)
-    return render(request, "curate/act.html", context, status=400 if form.errors else 200)
+        except Conflict as conflict:
+            form, status = _look_again(request, op, row, conflict), 409
+    context["form"] = form
+    status = 400 if status == 200 and form.errors else status
+    return render(request, "curate/act.html", context, status=status)
+
+
+def _act_form(request: HttpRequest, op: str, row: Any, data: Any) -> Any:
+    """The form of an operation; to look what would change needs no reason yet."""
+    initial = {"version": row.version, "back": request.GET.get("back", "")}
+    form = FORMS[op](data, by=request.user, row=row, initial=initial)
+    form.fields["note"].required = PREVIEW not in request.POST
+    return form
+
+
+def _look_again(request: HttpRequest, op: str, row: Any, conflict: Conflict) -> Any:
+    """The same form, filled in as it was, about the version that is live now."""
+    data = request.POST.copy()
+    data["version"] = str(conflict.version)
+    form = _act_form(request, op, row, data)
+    said = "Look at its history; sent once more, this is done to the row as it is now."
+    form.add_error(None, f"{conflict} {said}")
+    return form
 
 
 def _tried(action: Action, by: Any) -> dict[str, Any]:
     """What the action would change, and the counts; nothing is written."""
     result = perform(action=action, by=by, note="", dry_run=True)
     return {"counts": result.counts, "shown": changes_shown([result.changes])[0]}
-
-
-def _whole(text: str | None) -> int | None:
-    return int(text) if text and text.isdecimal() and len(text) < 10 else None
 
 
 class BulkForm(WhyForm):
@@ -188,6 +232,21 @@ class BulkForm(WhyForm):
         order = ["from_risk", "from_category", "from_kind", "papers", "do"]
         self.order_fields([*order, "to_risk", "to_category", "to_kind", "note", "changeset"])
 
+    def _named(self, *names: str) -> list[Any]:
+        return [self[name] for name in names]
+
+    def which(self) -> list[Any]:
+        """The fields that choose placements."""
+        return self._named("from_risk", "from_category", "from_kind", "papers")
+
+    def what(self) -> list[Any]:
+        """The fields that say what becomes of them."""
+        return self._named("do", "to_risk", "to_category", "to_kind")
+
+    def why(self) -> list[Any]:
+        """The end of the form."""
+        return self._named("note", "changeset")
+
     def values(self) -> dict[str, Any]:
         """The fields of the bulk action."""
         given = self.cleaned_data
@@ -207,14 +266,14 @@ def bulk(request: HttpRequest) -> HttpResponse:
     """Many placements at once, with a preview of what would change and the counts."""
     require(request.user, "propose")
     form = BulkForm(request.POST or None, by=request.user, initial=request.GET.dict())
+    form.fields["note"].required = PREVIEW not in request.POST
     context: dict[str, Any] = {"form": form}
     if request.method == "POST" and form.is_valid():
         action = Action("bulk", "placement", "", form.values())
         try:
-            if "preview" in request.POST:
-                context["result"] = _tried(action, request.user)
-            else:
+            if PREVIEW not in request.POST:
                 return finish(request, action, form.cleaned_data, None)
+            context["result"] = _tried(action, request.user)
         except Invalid as error:
             add_errors(form, error)
     return render(request, "curate/bulk.html", context, status=400 if form.errors else 200)

@@ -185,6 +185,7 @@ class RiskStage(Risk.stages.through):  # type: ignore[name-defined]
         proxy = True
 
 
+@pghistory.track()
 class Direction(models.Model):
     """A research direction that the survey names, with its open questions."""
 
@@ -197,12 +198,27 @@ class Direction(models.Model):
     )
     open_questions = ArrayField(models.TextField(), default=list, blank=True)
     position = models.PositiveSmallIntegerField(default=0)
+    status = models.CharField(max_length=10, choices=Status, default=Status.ACTIVE)
+    version = models.PositiveIntegerField(default=1)
 
     class Meta:
         ordering = ("position", "name")
+        constraints = (
+            models.CheckConstraint(
+                condition=models.Q(status__in=Status.values), name="direction_status_known"
+            ),
+        )
 
     def __str__(self) -> str:
         return self.name
 
     def get_absolute_url(self) -> str:
         return reverse("direction", args=[self.slug])
+
+
+@pghistory.track(pghistory.InsertEvent(), pghistory.DeleteEvent(), obj_field=None)
+class DirectionRisk(Direction.risks.through):  # type: ignore[name-defined]
+    """The risks of a direction, for their history alone."""
+
+    class Meta:
+        proxy = True

@@ -10,6 +10,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from taxonomy import history
 from taxonomy.kinds import Kind
 from taxonomy.models import ChangeItem, ChangeSet
 
@@ -164,14 +165,20 @@ def _clashes(
     ]
 
 
+def stale(action: Action) -> Conflict:
+    """What stands against what, field by field, where the version that was read is gone."""
+    kind = kind_of(action.kind)
+    row = find(kind, action.key)
+    known = {name: value for name, value in action.fields.items() if name in kind.fields}
+    clashes = _clashes(Writer(None), kind, row, action, known)
+    return Conflict(kind.name, action.key, str(row), action.version or 0, row.version, clashes)
+
+
 def at_version(kind: Kind, row: Any, version: int) -> dict[str, Any]:
-    """Plain values of the row's own columns as they were at a version, from its history."""
-    events = getattr(row, "events", None)
-    event = events.filter(version=version).order_by("-pgh_id").first() if events else None
-    if event is None:
-        return {}
-    names = [n for n in kind.fields if any(f.name == n for f in event._meta.get_fields())]
-    return {name: encode(event, name) for name in names}
+    """Plain values of the row as they were at a version, from its history."""
+    entries = (entry for entry in history.of(kind, row.pk) if entry.version == version)
+    found = next(entries, None)
+    return found.values if found else {}
 
 
 def values(action: Action, kind: Kind, allowed: tuple[str, ...]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,7 +14,7 @@ from django.utils import timezone
 from taxonomy.models import ChangeItem, ChangeSet, Comment
 
 from . import counts
-from .actions import Action, Result, apply, require
+from .actions import Action, Result, apply, require, stale
 from .errors import Conflict, CurationError, Invalid, Missing, NotAllowed, WrongState
 from .values import encoded, find, kind_of
 from .writer import Change, Writer, again_after_collision, follow, writing
@@ -56,7 +57,7 @@ def add(*, changeset: ChangeSet, action: Action, by: Any) -> ChangeItem:
     same = found.items.filter(op="edit", kind=action.kind, key=action.key).first()
     if action.op == "edit" and same:
         return _join(same, action, by)
-    _try([*(_action(item) for item in found.items.all()), _with_base(action)], by)
+    _try(_with_base(action), by, before=[_action(item) for item in found.items.all()])
     last = found.items.aggregate(last=Max("position"))["last"] or 0
     base = _with_base(action).base or {}
     return ChangeItem.objects.create(
@@ -72,12 +73,16 @@ def add(*, changeset: ChangeSet, action: Action, by: Any) -> ChangeItem:
 
 
 def _join(item: ChangeItem, action: Action, by: Any) -> ChangeItem:
-    base = {**(_with_base(action).base or {}), **item.base}
-    joined = replace(action, fields={**item.fields, **action.fields}, base=base)
-    _try([joined], by)
-    item.fields, item.base = joined.fields, base
-    item.base_version = joined.version
-    item.save(update_fields=["fields", "base", "base_version"])
+    """A second edit of a row joins the first; each field keeps what its author had read."""
+    fields = {**item.fields, **action.fields}
+    base = {**item.base, **(_with_base(action).base or {})}
+    try:
+        _try(Action("edit", item.kind, item.key, fields, item.base_version, base), by)
+    except Conflict:
+        said = "What this set proposes for the row already no longer fits. Decide that first."
+        raise Invalid({"changeset": said}) from None
+    item.fields, item.base = fields, base
+    item.save(update_fields=["fields", "base"])
     return item
 
 
@@ -89,18 +94,25 @@ def _with_base(action: Action) -> Action:
     row = find(kind, action.key)
     names = [name for name in action.fields if name in kind.fields]
     if row.version != action.version and action.base is None:
-        from .actions import _clashes
-
-        clashes = _clashes(Writer(None), kind, row, action, {n: action.fields[n] for n in names})
-        raise Conflict(kind.name, action.key, str(row), action.version, row.version, clashes)
+        raise stale(action)
     return replace(action, base=encoded(row, names)) if action.base is None else action
 
 
-def _try(actions: list[Action], by: Any) -> None:
-    """Perform actions and take them back; raises what they raise."""
+def _try(action: Action, by: Any, before: Sequence[Action] = ()) -> None:
+    """Perform an action and take it back; raises what it raises.
+
+    ``before`` are the edits that stand before it in its set, on which it may build; one that
+    no longer fits is skipped, as on the page of the set.
+    """
     with writing(by=by, reason="tried") as writer:
-        for action in actions:
-            apply(writer, action)
+        for earlier in before:
+            mark = len(writer.changes)
+            try:
+                with transaction.atomic():
+                    apply(writer, earlier)
+            except CurationError:
+                del writer.changes[mark:]
+        apply(writer, action)
         transaction.set_rollback(True)
 
 
@@ -112,14 +124,23 @@ def drop(*, item: ChangeItem, by: Any) -> None:
 
 
 @transaction.atomic
-def rebase(*, item: ChangeItem, fields: dict[str, Any], by: Any) -> ChangeItem:
-    """After a conflict: what the author wants now, having seen the live version."""
+def rebase(
+    *, item: ChangeItem, fields: dict[str, Any], by: Any, version: int | None = None
+) -> ChangeItem:
+    """What the author wants now, having seen the live row (at ``version``, if said).
+
+    Raises Conflict where it has moved on from that version.
+    """
     _open(item.changeset, by)
+    if not fields:
+        raise Invalid({"fields": "Nothing differs from what is live: take the edit out instead."})
     kind = kind_of(item.kind)
     row = find(kind, item.key)
+    if version is not None and row.version != version:
+        raise stale(Action("edit", item.kind, item.key, fields, version))
     item.fields, item.base_version = fields, row.version
     item.base = encoded(row, [name for name in fields if name in kind.fields])
-    _try([_action(item)], by)
+    _try(_action(item), by)
     item.save(update_fields=["fields", "base", "base_version"])
     return item
 
@@ -261,6 +282,7 @@ class Preview:
 
     items: list[Previewed]
     counts: list[counts.Count]
+    looked: Any = None
 
     @property
     def clean(self) -> bool:
@@ -274,15 +296,21 @@ class Preview:
 
 
 @again_after_collision
-def preview(*, changeset: ChangeSet, by: Any) -> Preview:
-    """Perform every item and take it all back; an item that cannot be done is skipped."""
+def preview(
+    *, changeset: ChangeSet, by: Any, look: Callable[[list[Change]], Any] = lambda changes: None
+) -> Preview:
+    """Perform every item and take it all back; an item that cannot be done is skipped.
+
+    ``look`` is called before all is taken back, with what changed; ``looked`` is its answer.
+    """
     with writing(by=by, reason="previewed") as writer:
         before = counts.everywhere()
         items = [_previewed(writer, item) for item in changeset.items.all()]
         changes = [change for one in items for change in one.changes]
         found = counts.compare(before, counts.everywhere(), changes)
+        looked = look(changes)
         transaction.set_rollback(True)
-    return Preview(items, found)
+    return Preview(items, found, looked)
 
 
 def _previewed(writer: Writer, item: ChangeItem) -> Previewed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from taxonomy.kinds import Kind, get
-from taxonomy.models import Category, Mapping, Risk, Status
+from taxonomy.models import Category, Direction, Mapping, Risk, Status
 
 from .actions import Action, handles, target, values
 from .errors import Invalid
@@ -32,8 +32,6 @@ def create(writer: Writer, action: Action) -> None:
     """Make a row; a category takes its parent's stage, and stands last among its siblings."""
     kind = kind_of(action.kind)
     allowed = (*kind.first, *kind.editable)
-    if not kind.editable:
-        raise Invalid({"kind": f"A {kind.name} cannot be made here."})
     wanted = {**_born(kind), **values(action, kind, allowed)}
     missing = [name for name in _needed(kind) if wanted.get(name) in (None, "", [])]
     if missing:
@@ -43,6 +41,9 @@ def create(writer: Writer, action: Action) -> None:
         if wanted.get("parent"):
             wanted["stage"] = wanted["parent"].stage
         wanted["position"] = _last_position()
+    if kind.model is Direction:
+        last = Direction.objects.order_by("-position").values_list("position", flat=True).first()
+        wanted["position"] = (last or 0) + 1
     if kind.model is Mapping:
         wanted["framework_version"] = wanted["entry"].framework.version
     writer.create(kind, wanted)
@@ -115,7 +116,8 @@ def restore(writer: Writer, action: Action) -> None:
     wanted: dict[str, Any] = {"status": Status.ACTIVE.value}
     if isinstance(row, Risk):
         wanted["merged_into"] = None
-    home = row.category if isinstance(row, Risk) else getattr(row, "parent", None)
+    under = isinstance(row, Risk | Direction)
+    home = row.category if under else getattr(row, "parent", None)
     if home is not None and home.status == Status.RETIRED:
         raise Invalid({"op": f"It stands under {home}, which is retired: restore that first."})
     writer.update(kind, row, wanted)

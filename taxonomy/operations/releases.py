@@ -120,7 +120,7 @@ def _mappings() -> Rows:
 
 
 def _directions() -> Rows:
-    fields = ("slug", "name", "summary", "open_questions", "position")
+    fields = ("slug", "name", "summary", "open_questions", "position", "status")
     rows = plain(Direction.objects.order_by("slug"), *fields, category="category__slug")
     return _with_many(Direction, "risks", rows)
 

@@ -2,8 +2,8 @@
 
 Each row goes back field by field. A field that still has the value the change gave it goes
 back; one that has its old value again is fine; one that somebody changed later is a
-conflict, to be decided: ``back`` or ``keep``. A risk counts as unchanged where it was merged
-onward meanwhile, so merges can be undone in any order. Named nodes are never deleted:
+conflict, to be decided: ``back`` or ``keep``. What was merged onward meanwhile counts as
+unchanged, so merges can be undone in any order. Named nodes are never deleted:
 undoing their creation retires them, and their address goes on working.
 """
 
@@ -14,14 +14,14 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from taxonomy.kinds import Kind
-from taxonomy.models import ChangeItem, ChangeSet, Risk, Status
+from taxonomy.kinds import Kind, of, referring, stays
+from taxonomy.models import ChangeItem, ChangeSet, Status
 
 from . import counts
 from .actions import Action, Result, handles, require
 from .errors import Invalid, Missing, RevertConflict, Stuck, WrongState
 from .sound import settle
-from .values import decode, encode, find, kind_of
+from .values import decode, encode, kind_of
 from .writer import Change, Writer, again_after_collision, follow, writing
 
 BACK, KEEP = "back", "keep"
@@ -177,7 +177,12 @@ def _undo_update(writer: Writer, change: Change, name: str, choices: dict[str, s
 
 
 def _merged_away(writer: Writer, kind: Kind, change: Change) -> Any:
-    """A row that a later merge removed, since its place was taken there: made again."""
+    """A row that a later merge removed, since its place was taken there: made again.
+
+    Not one that was merged itself and lives on under another name.
+    """
+    if kind.onward is not stays:
+        return None
     mark = [{"kind": change.kind, "id": change.id, "action": "delete"}]
     last = ChangeItem.objects.filter(changes__contains=mark).order_by("-pk").first()
     if last is None or last.op != ChangeItem.Op.MERGE:
@@ -198,15 +203,12 @@ def _without(kind: Kind, field: str, old: list[str], after: list[str], now: list
 
 
 def _same(kind: Kind, field: str, after: Any, now: Any) -> bool:
-    """Whether a value is still the one that was given, through later merges of risks."""
+    """Whether a value is still the one that was given, through later merges."""
     if after == now:
         return True
-    if kind.model._meta.get_field(field).related_model is not Risk or not isinstance(after, str):
-        return False
-    try:
-        return bool(find(kind_of("risk"), after).heir().slug == now)
-    except Missing:
-        return False
+    related = kind.model._meta.get_field(field).related_model
+    known = of(related) if related else None
+    return known is not None and isinstance(after, str) and known.onward(after) == now
 
 
 def _undo_create(writer: Writer, change: Change, name: str, choices: dict[str, str]) -> list[Stuck]:
@@ -219,14 +221,27 @@ def _undo_create(writer: Writer, change: Change, name: str, choices: dict[str, s
             writer.update(kind, row, {"status": Status.RETIRED.value})
         return []
     differing = [f for f, v in change.after.items() if not _same(kind, f, v, encode(row, f))]
+    holders = _holders(row)
     choice = choices.get(name)
-    if differing and choice not in (BACK, KEEP):
-        now = {field: encode(row, field) for field in differing}
+    if (differing or holders) and choice not in (BACK, KEEP):
+        now: dict[str, Any] = {field: encode(row, field) for field in differing}
+        now |= {"since": [str(one)[:200] for _, one in holders]} if holders else {}
         then = {field: change.after[field] for field in differing}
         return [Stuck(name, change.label, "", None, then, now)]
     if choice != KEEP:
+        for holder, one in holders:
+            writer.delete(holder, one)
         writer.delete(kind, row)
     return []
+
+
+def _holders(row: Any) -> list[tuple[Kind, Any]]:
+    """What came to point at a row since, and would go with it."""
+    return [
+        (kind, one)
+        for kind, name in referring(type(row))
+        for one in kind.model._default_manager.filter(**{name: row})
+    ]
 
 
 def _undo_delete(writer: Writer, change: Change, name: str, choices: dict[str, str]) -> list[Stuck]:

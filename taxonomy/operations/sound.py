@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from taxonomy.kinds import get
-from taxonomy.models import Category, Risk, Status
+from taxonomy.models import Category, Direction, Risk, Status
 
 from .errors import Invalid
 from .writer import Change, Writer
@@ -23,10 +23,11 @@ def settle(writer: Writer, changes: list[Change]) -> None:
             refuse_full(node)
         elif node.parent is not None and node.parent.status == Status.RETIRED:
             raise Invalid({"detail": f"{node} would stand under {node.parent}, which is retired."})
-    for risk in _changed(Risk, "risk", changes):
-        home = risk.category
-        if risk.status == Status.ACTIVE and home.status == Status.RETIRED:
-            raise Invalid({"detail": f"{risk} would stand under {home}, which is retired."})
+    leaves = [*_changed(Risk, "risk", changes), *_changed(Direction, "direction", changes)]
+    for leaf in leaves:
+        home = leaf.category
+        if leaf.status == Status.ACTIVE and home.status == Status.RETIRED:
+            raise Invalid({"detail": f"{leaf} would stand under {home}, which is retired."})
 
 
 def _changed(model: type, name: str, changes: list[Change]) -> list[Any]:
@@ -44,7 +45,8 @@ def _one_stage(writer: Writer, node: Category) -> None:
 def refuse_full(row: Category) -> None:
     """Raises Invalid where anything active stands under a category."""
     inside = [str(node) for node in row.children.filter(status=Status.ACTIVE)]
-    inside += [str(risk) for risk in row.risks.filter(status=Status.ACTIVE)]
+    for leaves in (row.risks, row.directions):
+        inside += [str(leaf) for leaf in leaves.filter(status=Status.ACTIVE)]
     if inside:
         names = ", ".join(inside[:5]) + (f" and {len(inside) - 5} more" if inside[5:] else "")
         raise Invalid({"op": f"Move what is under {row} first: {names}."})

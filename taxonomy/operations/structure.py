@@ -11,7 +11,7 @@ from taxonomy.models import Risk, Status
 
 from .actions import Action, handles, target
 from .errors import Invalid
-from .values import decode, find
+from .values import decode, find, kind_of
 from .writer import Writer
 
 
@@ -23,6 +23,9 @@ def merge(writer: Writer, action: Action) -> None:
     paper, answer or mapping, one remains. The old address leads to the new one. Its names
     become aliases unless aliases are chosen.
     """
+    if own := kind_of(action.kind).merge:
+        own(writer, action)
+        return
     given = dict(action.fields)
     into, into_version = given.pop("into", None), given.pop("into_version", None)
     chosen = given.pop("fields", {})
@@ -30,7 +33,7 @@ def merge(writer: Writer, action: Action) -> None:
         raise Invalid({"fields": "Say into, into_version and fields, and no more."})
     kind, row = target(writer, action, {})
     if not isinstance(row, Risk):
-        raise Invalid({"op": "Only risks are merged."})
+        raise Invalid({"op": "Only risks and papers are merged."})
     heir = _heir(writer, kind, row, into, into_version)
     _repoint_all(writer, row, heir)
     writer.update(kind, row, {"status": Status.RETIRED.value, "merged_into": heir})

@@ -50,6 +50,12 @@ def named(model: type[models.Model], name: Any) -> models.Model:
     return found
 
 
+def _moved(kind: Kind | None, name: str) -> str:
+    """The name under which a merged row lives on, as a hint; empty where there is none."""
+    onward = kind.onward(name) if kind else name
+    return f" It was merged into {onward!r}." if onward != name else ""
+
+
 def _lookup(model: type[models.Model], name: str) -> dict[str, Any]:
     if model is FrameworkEntry:
         framework, _, ident = name.partition(":")
@@ -68,7 +74,7 @@ def _lookup(model: type[models.Model], name: str) -> dict[str, Any]:
 def _near(model: type[models.Model], name: str) -> str:
     kind = kinds.of(model)
     if kind is None or kind.key != "slug":
-        return ""
+        return _moved(kind, name)
     slugs = list(model._default_manager.values_list("slug", flat=True)[:1000])
     near = get_close_matches(name, slugs, n=1)
     return f" Did you mean {near[0]!r}?" if near else ""

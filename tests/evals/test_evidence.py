@@ -150,8 +150,10 @@ def test_hostile_output_is_data(client: Client, record: dict[str, Any]) -> None:
     assert "&lt;script&gt;" in page
 
 
-def candidate(effect: float, refusals: float, slower: float) -> comparing.Candidate:
-    return comparing.Candidate(Run(), effect, refusals, slower)
+def candidate(
+    effect: float, refusals: float | None, slower: float | None, timed: str = "a request"
+) -> comparing.Candidate:
+    return comparing.Candidate(Run(), effect, refusals, 0.0, slower, timed)
 
 
 def test_the_pareto_set_holds_what_nobody_beats() -> None:
@@ -160,6 +162,42 @@ def test_the_pareto_set_holds_what_nobody_beats() -> None:
     assert not comparing.beats(strong, cheap)
     assert not comparing.beats(cheap, strong)
     assert not comparing.beats(bad, bad)
+
+
+def test_nobody_is_beaten_on_a_price_that_one_side_did_not_measure() -> None:
+    strong, open_price = candidate(0.6, 0.0, 1), candidate(0.1, None, 1)
+    assert not comparing.beats(strong, open_price)
+    assert not comparing.beats(open_price, candidate(0.05, 0.3, 9))
+    assert comparing.beats(candidate(0.6, None, 1), open_price)
+    assert not comparing.beats(strong, candidate(0.1, 0.0, 1, "a training step"))
+
+
+def test_the_portfolio_compares_within_a_risk_and_budgets_need_figures(
+    record: dict[str, Any],
+) -> None:
+    here, elsewhere, weak = stored(record), stored(record, seed=1), stored(record, seed=2)
+    elsewhere.risk = "guardrail-evasion"
+    weak.summary["effect"]["gap"]["difference"] = -0.01
+    rows = {c.run.pk: c for c in comparing.portfolio([here, elsewhere, weak])}
+    assert rows[elsewhere.pk].best
+    assert not rows[weak.pk].best
+    weak.summary["price"] = []
+    assert comparing.portfolio([weak])[0].refusals is None
+    assert comparing.portfolio([weak], refusals=1.0) == []
+
+
+def test_runs_of_one_specification_say_whether_they_agree(
+    client: Client, record: dict[str, Any]
+) -> None:
+    one, two = stored(record), stored(record)
+    address = f"/runs/compare/?run={one.pk}&run={two.pk}"
+    assert "figures are equal" in client.get(address).content.decode()
+    share = two.metrics.filter(unit="share").first()
+    assert share
+    two.metrics.filter(pk=share.pk).update(value=share.high)
+    page = client.get(address).content.decode()
+    assert "1 differ" in page
+    assert share.label in page
 
 
 def test_the_portfolio_keeps_budgets(client: Client, record: dict[str, Any]) -> None:

@@ -118,7 +118,7 @@ def test_a_category_moves_before_a_sibling(ada: Any) -> None:
         (Action("polish", "risk", "deepfake", {}, 1), "No operation"),
         (Action("delete", "risk", "deepfake", {}, 1), "retire"),
         (Action("create", "risk", "", {"slug": "new"}), "needed"),
-        (Action("create", "direction", "", {"slug": "new"}), "cannot"),
+        (Action("create", "direction", "", {"slug": "new"}), "needed"),
         (Action("bulk", "placement", "", {"select": {}, "set": {"kind": "x"}}), "Say which"),
         (Action("bulk", "placement", "", {"select": {"ids": ["x"]}, "remove": True}), "name no"),
         (Action("bulk", "placement", "", {"select": {"ids": [2**70]}, "remove": True}), "name no"),

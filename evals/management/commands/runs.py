@@ -42,9 +42,12 @@ class Command(BaseCommand):
             raise CommandError(str(error), returncode=2) from None
         for run in found["runs"]:
             self.stdout.write(f"{run.pk} {_line(run)}")
+        if same := found["same"]:
+            apart = "; ".join(same["apart"]) or "none"
+            self.stdout.write(f"One specification, {same['figures']} figures; different: {apart}")
         for row in found["rows"]:
             cells = "  ".join(f"{_change(cell):>18}" for cell in row["cells"])
-            self.stdout.write(f"{row['label'][:44]:44} {cells}")
+            self.stdout.write(f"{(row['measure'] or row['label'])[:44]:44} {cells}")
 
 
 def _line(run: Run) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from kb import search
+from kb.curation.effects import known_queries
 
 
 class Command(BaseCommand):
@@ -23,7 +24,8 @@ class Command(BaseCommand):
             raise CommandError(str(error), returncode=2) from None
         self.stdout.write(f"{done} papers embedded; {state.rows} vectors in the index.")
         if ship:
-            self.stdout.write(f"{search.ship()} vectors written to fixtures/embeddings.")
+            written = search.ship() + search.ship_queries(list(known_queries().values()))
+            self.stdout.write(f"{written} vectors written to fixtures/embeddings.")
 
     def _show(self, done: int, total: int) -> None:
         if total and self.stdout.isatty():

@@ -1,0 +1,160 @@
+"""What search would find if some papers, placements or terms were otherwise.
+
+A supposition is read inside a transaction that is then taken back; nothing that others
+search by is touched. It lies over the live index as a thin layer: what would change is
+compared one by one, everything else by the index. Spelling and acronyms stay the live ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from django.db import connection
+
+from kb.models import Paper, Placement
+from taxonomy.models import Mitigation, Risk
+
+from ._embedder import embedder
+from ._index import PaperIndex
+from ._keyword import ROWS, Keywords, Loaded
+from ._legs import live
+from ._postings import Counts, parse
+from ._terms import Term, Terms, read
+from ._vectors import STORED, decode
+from ._world import Placed, World
+
+
+@dataclass
+class Supposition:
+    """What would be: the present rows are read where ``suppose`` is called.
+
+    ``texts`` are of the papers whose text would change, ``gone`` of those that would not be
+    there; ``placed`` has the changed placements by number, None where one would be removed.
+    """
+
+    texts: dict[int, str] = field(default_factory=dict)
+    counts: dict[int, Counts] = field(default_factory=dict)
+    gone: list[int] = field(default_factory=list)
+    placed: dict[int, Placed | None] = field(default_factory=dict)
+    terms: list[Term] | None = None
+    vectors: dict[int, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def changed(self) -> list[int]:
+        """The papers that search would see otherwise."""
+        return [*self.texts, *self.gone]
+
+
+def suppose(papers: Sequence[int], placements: Sequence[int], terms: bool) -> Supposition:
+    """Read how these rows are within the open transaction; ``terms`` reads every term."""
+    found = Supposition()
+    for paper in Paper.objects.only("title", "summary", "abstract").filter(pk__in=papers):
+        found.texts[paper.pk] = paper.text
+    found.gone = [pk for pk in papers if pk not in found.texts]
+    with connection.cursor() as cursor:
+        cursor.execute(f"{ROWS} WHERE id = ANY(%s)", [list(found.texts)])
+        found.counts = {row[0]: parse(row[4]) for row in cursor}
+    found.placed = dict.fromkeys(placements)
+    rows = Placement.objects.filter(pk__in=placements, risk__isnull=False).order_by()
+    for pk, paper_id, slug, name, origin in rows.values_list(
+        "pk", "paper_id", "risk__slug", "risk__name", "origin"
+    ):
+        found.placed[pk] = (paper_id, slug, name, origin)
+    if terms:
+        found.terms = [*read(Risk), *read(Mitigation)]
+    return found
+
+
+def world(supposed: Supposition) -> World:
+    """The world of a supposition; embeds the texts that are new. Raises EmbedderError."""
+    now = live()
+    if supposed.texts:
+        new = embedder().encode(list(supposed.texts.values()))
+        kept = decode([vector.astype(STORED).tobytes() for vector in new])
+        supposed.vectors = dict(zip(supposed.texts, kept, strict=True))
+    terms = SupposedTerms(now.terms, supposed.terms) if supposed.terms is not None else now.terms
+    return World(
+        SupposedPapers(now.papers, supposed),
+        SupposedWords(now.words.supposing(supposed.changed, supposed.counts)),
+        terms,
+        lambda risks: _placed(supposed, now, set(risks)),
+    )
+
+
+def _placed(supposed: Supposition, now: World, risks: set[str]) -> Iterable[Placed]:
+    """The live placements under some risks, with the supposed ones in place of theirs."""
+    if not supposed.placed:
+        return now.placed(risks)
+    left = Placement.objects.filter(risk__slug__in=risks).exclude(pk__in=supposed.placed)
+    rows: Iterable[Placed] = left.order_by().values_list(
+        "paper_id", "risk__slug", "risk__name", "origin"
+    )
+    return [*rows, *(row for row in supposed.placed.values() if row and row[1] in risks)]
+
+
+class SupposedPapers(PaperIndex):
+    """The live index, save the papers of a supposition."""
+
+    def __init__(self, now: PaperIndex, supposed: Supposition) -> None:
+        super().__init__(now.folder)
+        self.now, self.new, self.away = now, supposed.vectors, set(supposed.changed)
+
+    def search(
+        self,
+        vector: np.ndarray,
+        k: int,
+        allowed: np.ndarray | None = None,
+        refresh: bool = True,
+    ) -> list[tuple[int, float]]:
+        """As the live index does; the supposed papers are compared one by one."""
+        found = self.now.search(vector, k + len(self.away), allowed, refresh)
+        found = [pair for pair in found if pair[0] not in self.away]
+        keep = set(self.new) if allowed is None else set(self.new) & set(allowed.tolist())
+        found += [(pk, float(self.new[pk] @ vector)) for pk in keep]
+        return sorted(found, key=lambda pair: -pair[1])[:k]
+
+    def cosines(self, vector: np.ndarray, ids: Sequence[int]) -> dict[int, float]:
+        """{paper id: cosine} of these papers."""
+        found = self.now.cosines(vector, [pk for pk in ids if pk not in self.away])
+        return found | {pk: float(self.new[pk] @ vector) for pk in ids if pk in self.new}
+
+    def vectors(self, ids: Sequence[int]) -> np.ndarray:
+        """The vectors of these papers, those without one left out."""
+        rows = [self.now.vectors([pk for pk in ids if pk not in self.away])]
+        rows += [self.new[pk][None, :] for pk in ids if pk in self.new]
+        filled = [part for part in rows if len(part)]
+        return np.concatenate(filled) if filled else rows[0]
+
+    def usual(self, vector: np.ndarray) -> float:
+        """A handful of papers does not move the mean of all."""
+        return self.now.usual(vector)
+
+
+class SupposedWords(Keywords):
+    """The keyword leg over a reading that does not follow the database."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        super().__init__()
+        self._loaded = loaded
+
+    def fresh(self) -> Loaded:
+        """The reading it was made with."""
+        return self.current()
+
+
+class SupposedTerms(Terms):
+    """Terms as they would be; only those whose text is new are embedded."""
+
+    def __init__(self, now: Terms, terms: list[Term]) -> None:
+        super().__init__()
+        self._terms = terms
+        known = dict(zip(now.texts(), now.vectors(), strict=True))
+        missing = [term.text for term in terms if term.text not in known]
+        if missing:
+            known |= dict(zip(missing, embedder().encode(missing), strict=True))
+        self._vectors = np.stack([known[term.text] for term in terms]) if terms else None
+
+    def _refresh(self) -> None:
+        """It stays as it was made."""
