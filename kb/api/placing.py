@@ -106,7 +106,10 @@ class Queue(GenericAPIView[Any]):
 
     serializer_class = QueueOut
 
-    @extend_schema(parameters=[OpenApiParameter("limit", int, description="1 to 50.")])
+    @extend_schema(
+        operation_id="queue_list",
+        parameters=[OpenApiParameter("limit", int, description="1 to 50.")],
+    )
     def get(self, request: Request) -> Response:
         """The first of them, and how good the offers have been."""
         only_known(request, {"limit"})
