@@ -54,7 +54,7 @@ def _world(corpus: Corpus) -> dict[str, Any]:
     risks, kinds = out_of_fold(corpus)
     order = np.argsort(-risks, axis=1)
     hit = np.take_along_axis(corpus.targets, order, 1)
-    found = {f"risk top-{n}": _share(hit[:, :n].any(1)) for n in FIRST}
+    found: dict[str, Any] = {f"risk top-{n}": _share(np.asarray(hit[:, :n].any(1))) for n in FIRST}
     of_kind = np.take_along_axis(corpus.kinds, kinds.argmax(1)[:, None], 1)[:, 0]
     found["kind"] = _share(of_kind)
     first = np.take_along_axis(risks, order[:, :1], 1)[:, 0]
