@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +11,8 @@ import numpy as np
 
 from kb.placing.features import Papers, Risks
 
-ROOT = Path(__file__).resolve().parents[2]
-FIXTURES = ROOT / "fixtures"
-ABSTRACTS = ROOT.parent / "shared/corpus/abstracts.jsonl"
+from .vectors import FIXTURES, vectors
+
 KINDS = ("attack", "defense", "benchmark", "survey", "analysis")
 
 
@@ -38,14 +36,7 @@ class Corpus:
     rule: np.ndarray
     rule_kind: np.ndarray
     slugs: list[str]
-
-
-def shipped() -> dict[str, np.ndarray]:
-    """{sha256 of a text: its unit vector} as the fixtures ship them."""
-    manifest = json.loads((FIXTURES / "embeddings/manifest.json").read_text())
-    vectors = np.load(FIXTURES / "embeddings/vectors.npy").astype(np.float32)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    return dict(zip(manifest["text_digests"], vectors, strict=True))
+    keys: list[str]
 
 
 def curated() -> Corpus:
@@ -60,23 +51,23 @@ def curated() -> Corpus:
         if any("risk" in place for place in row["placements"])
     ]
     about = [facts.get(row["key"], row.get("landmark", {})) for row in placed]
-    vectors = shipped()
     texts = [f"{fact['title']}\n{row['summary']}" for fact, row in zip(about, placed, strict=True)]
     papers = Papers(
         [fact["title"] for fact in about],
         texts,
         [fact.get("lists", []) for fact in about],
-        np.stack([vectors[_digest(text)] for text in texts]),
+        vectors(texts),
     )
     rule = [_rule(fact, slugs) for fact in about]
     return Corpus(
         papers,
-        _risks(known, vectors),
+        _risks(known),
         _table([[p["risk"] for p in row["placements"] if "risk" in p] for row in placed], slugs),
         _table([[p["kind"] for p in row["placements"]] for row in placed], list(KINDS)),
         np.array([at for at, _ in rule]),
         np.array([kind for _, kind in rule]),
         slugs,
+        [row["key"] for row in placed],
     )
 
 
@@ -87,18 +78,14 @@ def _rule(fact: dict[str, Any], slugs: list[str]) -> tuple[int, int]:
     return slugs.index(slug) if what == "risk" else -1, KINDS.index(kind) if kind else -1
 
 
-def _risks(known: list[dict[str, Any]], vectors: dict[str, np.ndarray]) -> Risks:
+def _risks(known: list[dict[str, Any]]) -> Risks:
     names = [[risk["name"], *risk.get("aliases", [])] for risk in known]
     texts = []
     for risk in known:
         also = f" ({', '.join(risk['aliases'])})" if risk.get("aliases") else ""
         texts.append(f"{risk['name']}{also}\n{risk['definition']}")
-    return Risks(names, texts, np.stack([vectors[_digest(text)] for text in texts]))
+    return Risks(names, texts, vectors(texts))
 
 
 def _table(found: list[list[str]], names: list[str]) -> np.ndarray:
     return np.array([[name in row for name in names] for row in found])
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()

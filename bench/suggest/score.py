@@ -1,16 +1,19 @@
 """Ten-fold: each paper is asked about by a model that learnt from the other nine tenths.
 
 A hit at n: any of the paper's curated risks is among the first n suggested. Nothing that a
-curator wrote about the placement (reason, role, file) is an input; the texts are the title and
-our summary, the lists are the public ones that name the paper. The word statistics come from
-all texts without labels, as they do in use.
+curator wrote about the placement (reason, role, file) is an input. It learns from title,
+summary and the public lists that name a paper, and is asked with all of that or with less: a
+paper that waits has no summary yet. Word statistics come from all texts without labels, as
+they do in use.
 """
 
 from __future__ import annotations
 
+import json
 import platform
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
@@ -19,73 +22,105 @@ from evals.engine.statistics import wilson
 from kb.placing.features import Likeness, Papers, kernels, near_risks
 from kb.placing.model import fit, predict
 
-from .corpus import ROOT, Corpus, curated
+from .corpus import Corpus, curated
+from .vectors import ROOT, vectors
 
 RESULTS = ROOT / "bench/suggest/results.json"
 FOLDS, SEED = 10, 7
 FIRST = (1, 3, 5)
 
 
-def measured() -> dict[str, Any]:
-    """The figures of every way to know a paper, and of keyword rules alone."""
+def measured(abstracts: Path | None = None) -> dict[str, Any]:
+    """The figures of every way to know a paper, and of keyword rules alone.
+
+    ``abstracts`` is a file of rows with ``key`` and ``abstract``; papers without one are then
+    left out of that way.
+    """
     corpus = curated()
-    worlds = {
-        "title, summary and lists": corpus.papers,
-        "title and summary": without_lists(corpus.papers),
-    }
+    ways = _ways(corpus)
+    counted = dict.fromkeys(ways, np.ones(len(corpus.keys), dtype=bool))
+    if abstracts is not None:
+        name = "title, abstract and lists"
+        ways[name], counted[name] = _with_abstracts(corpus, abstracts)
+    told = out_of_fold(corpus, ways)
     return {
         "measured_at": date.today().isoformat(),
-        "papers": len(corpus.papers),
+        "papers": len(corpus.keys),
         "risks": len(corpus.slugs),
         "folds": FOLDS,
         "seed": SEED,
         "versions": {"python": platform.python_version(), "numpy": np.__version__},
         "keyword rules alone": _rules(corpus),
-        "worlds": {name: _world(replace(corpus, papers=papers)) for name, papers in worlds.items()},
+        "worlds": {name: _world(corpus, *told[name], counted[name]) for name in ways},
     }
 
 
-def without_lists(papers: Papers) -> Papers:
-    """The same papers, as if no public list named them."""
-    return replace(papers, lists=[[] for _ in papers.lists])
+def _ways(corpus: Corpus) -> dict[str, Papers]:
+    full, titles = corpus.papers, corpus.papers.titles
+    alone = replace(full, texts=titles, vectors=vectors(titles))
+    nowhere: list[list[str]] = [[] for _ in titles]
+    return {
+        "title, summary and lists": full,
+        "title and summary": replace(full, lists=nowhere),
+        "title and lists": alone,
+        "title": replace(alone, lists=nowhere),
+    }
 
 
-def _world(corpus: Corpus) -> dict[str, Any]:
-    risks, kinds = out_of_fold(corpus)
+def _with_abstracts(corpus: Corpus, path: Path) -> tuple[Papers, np.ndarray]:
+    """(papers by title and abstract, which of them have one)."""
+    with path.open(encoding="utf-8") as lines:
+        known = {row["key"]: row["abstract"] for row in map(json.loads, lines)}
+    found = [known.get(key.removeprefix("arxiv:"), "") for key in corpus.keys]
+    pairs = zip(corpus.papers.titles, found, strict=True)
+    texts = ["\n".join(filter(None, pair)) for pair in pairs]
+    papers = replace(corpus.papers, texts=texts, vectors=vectors(texts))
+    return papers, np.array([bool(text) for text in found])
+
+
+def _world(
+    corpus: Corpus, risks: np.ndarray, kinds: np.ndarray, counted: np.ndarray
+) -> dict[str, Any]:
     order = np.argsort(-risks, axis=1)
-    hit = np.take_along_axis(corpus.targets, order, 1)
+    hit = np.take_along_axis(corpus.targets, order, 1)[counted]
     found: dict[str, Any] = {f"risk top-{n}": _share(np.asarray(hit[:, :n].any(1))) for n in FIRST}
     of_kind = np.take_along_axis(corpus.kinds, kinds.argmax(1)[:, None], 1)[:, 0]
-    found["kind"] = _share(of_kind)
+    found["kind"] = _share(of_kind[counted])
     first = np.take_along_axis(risks, order[:, :1], 1)[:, 0]
-    found["confidence of the first"] = _calibration(first, hit[:, 0])
+    found["confidence of the first"] = _calibration(first[counted], hit[:, 0])
     return found
 
 
-def out_of_fold(corpus: Corpus) -> tuple[np.ndarray, np.ndarray]:
-    """Confidence of risks and scores of kinds, each row by a model that never saw it."""
+def out_of_fold(
+    corpus: Corpus, ways: dict[str, Papers]
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """{way: (confidence of risks, scores of kinds)}, by models that never saw the paper."""
     likeness = Likeness(corpus.papers, corpus.risks)
     spaces = likeness.spaces(corpus.papers)
-    found = kernels(spaces, spaces)
-    near = near_risks(corpus.papers, corpus.risks, likeness)
-    fold = np.random.default_rng(SEED).permutation(len(corpus.papers)) % FOLDS
-    risks = np.zeros(corpus.targets.shape)
-    kinds = np.zeros(corpus.kinds.shape)
+    found, near = kernels(spaces, spaces), near_risks(corpus.papers, corpus.risks, likeness)
+    asked = {
+        name: (kernels(likeness.spaces(way), spaces), near_risks(way, corpus.risks, likeness))
+        for name, way in ways.items()
+    }
+    told = {name: (np.zeros(corpus.targets.shape), np.zeros(corpus.kinds.shape)) for name in ways}
+    fold = np.random.default_rng(SEED).permutation(len(corpus.keys)) % FOLDS
     for part in range(FOLDS):
-        known, asked = np.flatnonzero(fold != part), np.flatnonzero(fold == part)
+        known, new = np.flatnonzero(fold != part), np.flatnonzero(fold == part)
         square = {name: one[np.ix_(known, known)] for name, one in found.items()}
-        against = {name: one[np.ix_(asked, known)] for name, one in found.items()}
-        theirs, new = [one[known] for one in near], [one[asked] for one in near]
+        theirs = [one[known] for one in near]
         learnt = fit(square, theirs, corpus.targets[known], corpus.kinds[known])
-        risks[asked], kinds[asked] = predict(learnt, against, new)
-    return risks, kinds
+        for name, (all_against, all_near) in asked.items():
+            against = {space: one[np.ix_(new, known)] for space, one in all_against.items()}
+            risks, kinds = predict(learnt, against, [one[new] for one in all_near])
+            told[name][0][new], told[name][1][new] = risks, kinds
+    return told
 
 
 def _rules(corpus: Corpus) -> dict[str, Any]:
     """One risk a paper at most, so top-1 and top-3 are the same; no proposal is a miss."""
-    at = np.arange(len(corpus.papers))
-    risk = (corpus.rule >= 0) & corpus.targets[at, corpus.rule]
-    kind = (corpus.rule_kind >= 0) & corpus.kinds[at, corpus.rule_kind]
+    at = np.arange(len(corpus.keys))
+    risk = np.asarray((corpus.rule >= 0) & corpus.targets[at, corpus.rule])
+    kind = np.asarray((corpus.rule_kind >= 0) & corpus.kinds[at, corpus.rule_kind])
     return {
         "risk top-1": _share(risk),
         "risk proposed": _share(corpus.rule >= 0),

@@ -6,7 +6,7 @@ from typing import Any
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers as s
-from rest_framework.exceptions import APIException, NotFound
+from rest_framework.exceptions import APIException, NotFound, ValidationError
 from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -15,6 +15,7 @@ from kb.accounts.throttle import address
 from kb.models import Decision, Kind, Offer, VisitorNote
 from kb.placing import decisions, notes
 from kb.queries import papers
+from taxonomy.operations import Invalid
 from taxonomy.operations.actions import require
 
 from .base import Listing, only_known
@@ -224,6 +225,8 @@ class Suggestions(Listing):
             made, secret = notes.send(**body.validated_data, address=address(request._request))
         except notes.TooMany as error:
             raise Enough(error) from None
+        except Invalid as error:
+            raise ValidationError(error.errors) from None
         return Response({**NoteOut(made).data, "secret": secret}, status=201)
 
 
