@@ -11,6 +11,33 @@ from django.template.loader import render_to_string
 from . import problems
 
 RETRY_SECONDS = 10
+LARGEST_UPLOAD = 32_000_000
+# So much of a body that is too large is read and thrown away: a browser shows our answer
+# only once it has sent everything.
+DRAINED = 256_000_000
+CHUNK = 1_000_000
+
+
+class SizeMiddleware:
+    """Answers 413 to a body larger than any import, before anything reads or stores it."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        length = request.META.get("CONTENT_LENGTH") or "0"
+        size = int(length) if length.isdecimal() and len(length) < 19 else 0
+        if size <= LARGEST_UPLOAD:
+            return self.get_response(request)
+        left = min(size, DRAINED)
+        while left > 0 and (read := request.read(min(CHUNK, left))):
+            left -= len(read)
+        said = f"This is {size / 1e6:,.0f} MB, and the limit is {LARGEST_UPLOAD // 10**6} MB."
+        hint = "Split the file, or run `manage.py import_papers FILE` on the server."
+        if request.path.startswith("/api/"):
+            return problems.response(413, "Content Too Large", hint, detail=said)
+        page = render_to_string("413.html", {"said": said, "hint": hint})
+        return HttpResponse(page, status=413)
 
 
 class NulMiddleware:

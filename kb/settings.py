@@ -104,6 +104,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "kb.middleware.NulMiddleware",
+    "kb.middleware.SizeMiddleware",
     "kb.middleware.DatabaseDownMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -202,7 +203,9 @@ SPECTACULAR_SETTINGS = {
         "HeadingOriginEnum": "taxonomy.models.lifecycle.Origin",
         "NodeStatusEnum": "taxonomy.models.lifecycle.Status",
         "ProvenanceEnum": "kb.models.Provenance",
+        "ImportStateEnum": "kb.imports.models.PaperImport.State",
         "RunStatusEnum": "evals.models.Run.Status",
+        "StateEnum": "taxonomy.models.memory.ChangeSet.State",
     },
 }
 

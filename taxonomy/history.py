@@ -29,7 +29,7 @@ WHAT = {
     "placement": "kb.Placement",
 }
 # Relations to many, by whose table of pairs their record is kept: field, and both columns.
-MANY: dict[type, tuple[type, str, str, str]] = {
+MANY: dict[Any, tuple[Any, str, str, str]] = {
     Risk: (RiskStage, "stages", "risk", "stage"),
     Mitigation: (MitigationStage, "stages", "mitigation", "stage"),
     Direction: (DirectionRisk, "risks", "direction", "risk"),
@@ -53,7 +53,7 @@ def log(
     if what:
         if what not in WHAT:
             raise ValueError(f"No changes of {what[:80]!r}. One of: {', '.join(WHAT)}.")
-        found = found.filter(pgh_obj_model=WHAT[what])
+        found = found.filter(pgh_obj_model__in=[WHAT[what], *pairs_of(what)])
     if by:
         found = found.filter(pgh_context__contains={"user": _user(by)})
     if changeset:
@@ -69,6 +69,12 @@ def log(
             KeyTextTransform("reason", "pgh_context"), Value(""), output_field=TextField()
         ),
     ).order_by("-pgh_created_at", "-pgh_id")
+
+
+def pairs_of(what: str) -> tuple[str, ...]:
+    """The table of pairs in which a relation of that kind to many is recorded, if it has one."""
+    labels = {model._meta.label: pair[0]._meta.label for model, pair in MANY.items()}
+    return (labels[WHAT[what]],) if WHAT[what] in labels else ()
 
 
 def _user(name: str) -> int:

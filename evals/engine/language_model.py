@@ -185,7 +185,8 @@ def _load(folder: Path) -> LanguageModel:
     torch.set_num_threads(THREADS)
     torch.use_deterministic_algorithms(True)
     # Nothing here reads memory before it is written, and filling it takes a fifth of the time.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    deterministic: Any = torch.utils.deterministic
+    deterministic.fill_uninitialized_memory = False
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=precision()).eval()
     model.lm_head.register_forward_pre_hook(_packed)
     tokenizer = AutoTokenizer.from_pretrained(folder)

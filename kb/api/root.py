@@ -18,6 +18,7 @@ COLLECTIONS = (
     "targets",
     "runs",
     "imports",
+    "paper-imports",
     "changesets",
     "releases",
     "tokens",

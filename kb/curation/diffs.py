@@ -12,6 +12,9 @@ from taxonomy.models import Category
 TOKENS = re.compile(r"\s+|\w+|[^\w\s]")
 MOST = 20_000
 NAMES = {"parent", "category"}
+# So few words in common are chance, between stretches of so many tokens that are not.
+FEW, MUCH = 2, 4
+Block = tuple[str, int, int, int, int]
 
 
 @dataclass(frozen=True)
@@ -35,8 +38,8 @@ class Line:
 def words(before: str, after: str) -> list[Piece]:
     """The two texts woven together, word by word (Ratcliff and Obershelp, by difflib)."""
     old, new = TOKENS.findall(before[:MOST]), TOKENS.findall(after[:MOST])
-    pieces = []
-    for how, a, b, c, d in SequenceMatcher(str.isspace, old, new, autojunk=False).get_opcodes():
+    pieces: list[Piece] = []
+    for how, a, b, c, d in _blocks(old, new):
         if how == "equal":
             pieces.append(Piece("same", "".join(old[a:b])))
             continue
@@ -45,6 +48,30 @@ def words(before: str, after: str) -> list[Piece]:
         if d > c:
             pieces.append(Piece("new", "".join(new[c:d])))
     return pieces
+
+
+def _blocks(old: list[str], new: list[str]) -> list[Block]:
+    """The opcodes, where a word or two that both texts happen to share counts as rewritten."""
+    found: list[Block] = []
+    codes = SequenceMatcher(str.isspace, old, new, autojunk=False).get_opcodes()
+    for place, (how, a, b, c, d) in enumerate(codes):
+        inside = 0 < place < len(codes) - 1
+        rewritten = how != "equal" or (inside and _few(old[a:b]) and _much(codes, place))
+        if found and rewritten and found[-1][0] != "equal":
+            found[-1] = ("replace", found[-1][1], b, found[-1][3], d)
+        else:
+            found.append(("replace" if rewritten else "equal", a, b, c, d))
+    return found
+
+
+def _few(tokens: list[str]) -> bool:
+    return sum(token.isalnum() for token in tokens) <= FEW
+
+
+def _much(codes: Any, place: int) -> bool:
+    """Whether much was rewritten on both sides of a block."""
+    sides = (codes[place - 1], codes[place + 1])
+    return all(max(b - a, d - c) > MUCH for _, a, b, c, d in sides)
 
 
 def paths() -> dict[str, str]:

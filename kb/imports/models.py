@@ -32,7 +32,7 @@ class PaperImport(models.Model):
         return self.name
 
     def get_absolute_url(self) -> str:
-        return reverse("import", args=[self.pk])
+        return reverse("paper-import", args=[self.pk])
 
 
 class ImportRow(models.Model):

@@ -50,7 +50,7 @@ def confirm(*, batch: PaperImport, by: Any, note: str, unexamined: bool = False)
         writes = _Writes(writer, held, made)
         with pghistory.context(changeset=made.pk):
             writes.all()
-        held.state, held.note = State.DONE, _said(writes.counts)
+        held.state, held.note = State.DONE, said(writes.counts)
         held.save(update_fields=["state", "note", "changeset"])
         follow(writes.written)
     return writes.counts
@@ -67,7 +67,8 @@ def _changeset(batch: PaperImport, by: Any, note: str) -> ChangeSet:
     )
 
 
-def _said(counts: Counter[str]) -> str:
+def said(counts: Counter[str]) -> str:
+    """What an import did, in words."""
     return ", ".join(f"{n} {what}" for what, n in counts.most_common()) or "nothing"
 
 

@@ -14,7 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
 from kb.curation import effects
-from kb.curation.shown import Shown, changes_shown
+from kb.curation.shown import Shown, changes_shown, said
 from kb.curation.verbs import VERBS
 from kb.search import EmbedderError
 from taxonomy.models import ChangeItem, ChangeSet
@@ -80,7 +80,7 @@ def one(request: HttpRequest, pk: int) -> HttpResponse:
     }
     if found.state == ChangeSet.State.PUBLISHED:
         pairs = [(item, [Change(**c) for c in item.changes]) for item in items]
-        context["items"] = [{"item": i, "changes": s} for i, s in _shown(pairs)]
+        context["items"] = [{"item": i, "said": said(i), "changes": s} for i, s in _shown(pairs)]
     else:
         context |= _against_live(found, list(items), request)
     return render(request, "curate/changeset.html", context)
@@ -106,6 +106,7 @@ def _against_live(
     rows = [
         {
             "item": item,
+            "said": said(item),
             "changes": changes,
             "error": one.error,
             "conflict": one.error if isinstance(one.error, Conflict) else None,

@@ -79,9 +79,8 @@ def log(request: HttpRequest) -> HttpResponse:
         found, trouble = history.log().none(), str(error)
     page = Paginator(found, PAGE_SIZE).get_page(request.GET.get("page"))
     rows = list(page.object_list)
-    people = history.names(rows)
-    for row in rows:
-        _explain(row, people)
+    explain(rows)
+    rows = once(rows)
     context = {
         "page": page,
         "rows": rows,
@@ -95,16 +94,66 @@ def log(request: HttpRequest) -> HttpResponse:
 
 
 SHORT = {model: name for name, model in history.WHAT.items()}
+# How pairs are shown: as a change of the row whose list they make up.
+PAIRS: dict[str, tuple[Any, str, str]] = {
+    pair[0]._meta.label: (model, pair[1], pair[2]) for model, pair in history.MANY.items()
+}
 
 
-def _explain(row: Any, people: dict[str, str]) -> None:
-    row.who = people.get(str(row.by), "")
+def explain(rows: list[Any]) -> None:
+    """Give log rows what pages show: ``who``, ``kind``, ``name``, ``fields``, ``key``."""
+    people, owners = history.names(rows), _owners(rows)
+    for row in rows:
+        row.who = people.get(str(row.by), "")
+        if row.what in PAIRS:
+            _explain_pair(row, owners)
+        else:
+            _explain(row)
+
+
+def once(rows: list[Any]) -> list[Any]:
+    """Rows, where the pairs of one list that were written together stand as one."""
+    found: list[Any] = []
+    for row in rows:
+        mark = (row.what, row.name, row.at, row.changeset)
+        last = found[-1] if found else None
+        if row.what in PAIRS and last and (last.what, last.name, last.at, last.changeset) == mark:
+            continue
+        found.append(row)
+    return found
+
+
+def _explain(row: Any) -> None:
     row.kind = SHORT.get(row.what, row.what)
     data = row.pgh_data or {}
     row.name = data.get("name") or data.get("title") or f"{row.kind} {row.object}"
     row.fields = sorted(set(row.pgh_diff or {}) - {"version", "placed_at"})
     spec = KINDS.get(row.kind)
     row.key = str(data.get(spec.key, row.object)) if spec and spec.key != "pk" else str(row.object)
+    row.linked = row.label != "delete" and spec is not None
+
+
+def _owners(rows: list[Any]) -> dict[tuple[str, int], Any]:
+    """The rows that pairs belong to; one query for each kind that occurs."""
+    wanted: dict[str, set[int]] = {}
+    for row in rows:
+        if row.what in PAIRS:
+            wanted.setdefault(row.what, set()).add(row.pgh_data[f"{PAIRS[row.what][2]}_id"])
+    return {
+        (what, pk): owner
+        for what, ids in wanted.items()
+        for pk, owner in PAIRS[what][0]._default_manager.in_bulk(ids).items()
+    }
+
+
+def _explain_pair(row: Any, owners: dict[tuple[str, int], Any]) -> None:
+    model, field, own = PAIRS[row.what]
+    pk = row.pgh_data[f"{own}_id"]
+    owner = owners.get((row.what, pk))
+    row.kind = SHORT[model._meta.label]
+    row.name, row.fields = str(owner or f"{row.kind} {pk}"), [field]
+    row.key, row.linked = getattr(owner, "slug", ""), owner is not None
+    row.label = "update"
 
 
 class LogFeed(Feed):  # type: ignore[type-arg]
@@ -125,10 +174,8 @@ class LogFeed(Feed):  # type: ignore[type-arg]
             rows = list(history.log(**obj)[:PAGE_SIZE])
         except ValueError as error:
             raise Http404(str(error)) from None
-        people = history.names(rows)
-        for row in rows:
-            _explain(row, people)
-        return rows
+        explain(rows)
+        return once(rows)
 
     def item_title(self, item: Any) -> str:
         return f"{item.label} {item.kind}: {item.name}"
@@ -138,7 +185,7 @@ class LogFeed(Feed):  # type: ignore[type-arg]
         return f"{item.reason}{fields}"
 
     def item_link(self, item: Any) -> str:
-        if item.label == "delete" or item.kind not in KINDS:
+        if not item.linked:
             return reverse("changes")
         return reverse("history", args=[item.kind, item.key])
 

@@ -216,7 +216,7 @@ class BulkForm(WhyForm):
         ],
     )
     to_risk = forms.ChoiceField(required=False, label="Under the risk")
-    to_category = forms.ChoiceField(required=False, label="or the category ")
+    to_category = forms.ChoiceField(required=False, label="or the category")
     to_kind = forms.ChoiceField(required=False, label="As")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -22,3 +22,14 @@ document.addEventListener("htmx:afterSettle", () => {
   const announcer = document.getElementById("announce");
   if (count && announcer) announcer.textContent = count.textContent.replace(/Narrow down/, "").trim();
 });
+
+// A file that is too large is told before it is sent.
+document.addEventListener("change", (event) => {
+  const form = event.target.closest("form[data-largest]");
+  if (!form || event.target.type !== "file") return;
+  const file = event.target.files[0];
+  const most = Number(form.dataset.largest);
+  const large = file && file.size > most;
+  event.target.setCustomValidity(large ? `This is ${Math.round(file.size / 1e6)} MB, and the limit is ${most / 1e6} MB. Split the file.` : "");
+  event.target.reportValidity();
+});

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from typing import Any
 from unittest.mock import patch
 
@@ -178,3 +179,14 @@ def test_a_queued_run_can_be_cancelled(client: Client) -> None:
     run = ask(client, mitigation="perplexity-filter").json()
     response = client.post(f"{API}/runs/{run['id']}/cancel/")
     assert response.json()["status"] == "cancelled"
+
+
+@pytest.mark.parametrize("place", ["p=abc", "p=", "p=a%00b", "r=1&p=abc", "o=-1", "p=%ff"])
+@pytest.mark.parametrize("address", ["papers/", "changes/", "changesets/", "releases/", "risks/"])
+def test_a_made_up_cursor_is_refused_or_empty(client: Client, address: str, place: str) -> None:
+    made_up = b64encode(place.encode()).decode()
+    response = client.get(f"/api/v1/{address}", {"cursor": made_up})
+    assert response.status_code in {200, 400, 404}
+    if response.status_code != 200:
+        assert response["Content-Type"] == "application/problem+json"
+        assert response.json()["hint"]

@@ -1,0 +1,200 @@
+"""How fast papers come in, how much memory that takes, and how good the comparison is.
+
+    python -m bench.imports [--rows 10000] [--sample 300]
+
+Nought leaves a part out; its last figures stay.
+
+Works in a database of its own, which is dropped at the end: the corpus that ships, then a
+made-up BibTeX file of 10,000 entries through preview, confirmation and undoing. Comparing by
+meaning is the worker's part and is measured by itself: seconds a row, false alarms among
+papers that are not here (each library paper beside all others), and how many of them are
+found again under a title that was changed as titles are. Writes ``bench/imports.json``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import random
+import re
+import resource
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+RESULTS = Path(__file__).with_suffix(".json")
+SEED = 7
+LIMIT_SECONDS = 60
+WORDS = ("robust", "safe", "language", "model", "attack", "agent", "memory", "poison", "prompt")
+T = TypeVar("T")
+
+
+def main() -> int:
+    """Measure, print, store; exit code 1 where 10,000 entries take over a minute."""
+    parser = argparse.ArgumentParser(prog="python -m bench.imports")
+    parser.add_argument("--rows", type=int, default=10_000)
+    parser.add_argument("--sample", type=int, default=300)
+    options = parser.parse_args()
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kb.settings")
+    from kb import database
+
+    database.ensure()
+    import django
+
+    django.setup()
+    from django.db import connection
+
+    connection.settings_dict["TEST"]["NAME"] = "safestack_bench"
+    name = connection.creation.create_test_db(verbosity=0, autoclobber=True)
+    try:
+        found = _measured(options.rows, options.sample)
+        kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    finally:
+        connection.creation.destroy_test_db(name, verbosity=0)
+    RESULTS.write_text(json.dumps(kept | found, indent=1) + "\n")
+    print(json.dumps(found, indent=1))
+    spent = found.get("import", {}).get("seconds", {}).get("preview and write", 0)
+    return int(spent > LIMIT_SECONDS * options.rows / 10_000)
+
+
+def _measured(rows: int, sample: int) -> dict[str, Any]:
+    from kb import search
+    from kb.loading import load_all
+
+    load_all()
+    search.embed_stale()
+    found: dict[str, Any] = {}
+    if sample:
+        found["meaning"] = {**_machine(), **_meaning(sample)}
+    if rows:
+        with tempfile.TemporaryFile() as file:
+            _write(file, rows)
+            size = round(file.tell() / 1e6, 1)
+            file.seek(0)
+            found["import"] = {**_machine(), "rows": rows, "file_mb": size, **_import(file)}
+    return found
+
+
+def _machine() -> dict[str, Any]:
+    return {"cpus": os.cpu_count(), "load": os.getloadavg()[0], "python": platform.python_version()}
+
+
+def _write(file: IO[bytes], rows: int) -> None:
+    """Entries such as a reference manager writes: accents, braces, unknown fields, faults."""
+    pick = random.Random(SEED)
+    for number in range(rows):
+        title = " ".join(pick.choices(WORDS, k=7))
+        close = "" if number % 500 == 499 else "}"
+        file.write(
+            f"@article{{k{number},\n  title = {{{{{title}}} No. {number}}},\n"
+            f"  author = {{M{{\\\"u}}ller, Anna and {{Team {number}}} and Ngô, B{{\\'e}}la}},\n"
+            f"  journal = {{Journal of {pick.choice(WORDS)}}}, year = {{{2015 + number % 10}}},\n"
+            f"  doi = {{10.5555/bench.{number}}}, keywords = {{a, b}}, month = mar,\n"
+            f"  abstract = {{{' '.join(pick.choices(WORDS, k=90))}}}\n{close}\n".encode()
+        )
+
+
+def _import(file: IO[bytes]) -> dict[str, Any]:
+    """Seconds and memory of preview, write and undoing; nothing compared by meaning."""
+    from django.contrib.auth import get_user_model
+
+    from kb import tasks
+    from kb.accounts import roles
+    from kb.imports import operations, writing
+    from taxonomy.operations.revert import revert
+
+    tasks.examine.defer = tasks.embed.defer = lambda **kwargs: 0
+    user = get_user_model().objects.create_user("bench")
+    roles.give(user=user, role="curator")
+    user = get_user_model().objects.get(pk=user.pk)
+    before = _peak()
+    seconds: dict[str, float] = {}
+    batch = _timed(
+        seconds, "preview", lambda: operations.stage(stream=file, name="bench.bib", by=user)
+    )
+    counts = operations.counts(batch)
+    after = _peak()
+    wrote = _timed(
+        seconds,
+        "write",
+        lambda: writing.confirm(batch=batch, by=user, note="bench", unexamined=True),
+    )
+    written = _peak()
+    seconds["preview and write"] = round(seconds["preview"] + seconds["write"], 1)
+    batch.refresh_from_db()
+    made = batch.changeset
+    assert made is not None
+    _timed(seconds, "undo", lambda: revert(changeset=made, by=user, note="bench"))
+    memory = {"preview": after - before, "write": written - after, "peak": written}
+    return {"seconds": seconds, "memory_mb": memory, "counts": counts, "wrote": dict(wrote)}
+
+
+def _timed(seconds: dict[str, float], name: str, work: Callable[[], T]) -> T:
+    start = time.perf_counter()
+    done = work()
+    seconds[name] = round(time.perf_counter() - start, 1)
+    return done
+
+
+def _peak() -> int:
+    """The most memory that this process has held, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+def _meaning(sample: int) -> dict[str, Any]:
+    """How often a paper that is not here is taken for one, and a renamed one is recognised."""
+    from kb import search
+    from kb.harvest.records import Record
+    from kb.imports.examining import NEIGHBOURS, nearest
+    from kb.models import Paper
+
+    pick = random.Random(SEED)
+    papers = list(Paper.objects.order_by("key").only("pk", "title", "authors", "year"))
+    chosen = pick.sample(papers, sample)
+    start = time.perf_counter()
+    plain = search.encode([paper.title for paper in chosen])
+    each = (time.perf_counter() - start) / sample
+    alarms, found, renamed = 0, 0, _renamed(chosen)
+    changed = search.encode([title for _, title in renamed])
+    by_pk = {paper.pk: paper for paper in papers}
+    for paper, vector in zip(chosen, plain, strict=True):
+        near = [(by_pk[pk], cosine) for pk, cosine in search.nearest(vector, NEIGHBOURS + 1)]
+        others = [pair for pair in near if pair[0].pk != paper.pk][:NEIGHBOURS]
+        record = Record(title=paper.title, authors=tuple(paper.authors))
+        alarms += nearest(record, others) is not None
+    for (paper, title), vector in zip(renamed, changed, strict=True):
+        near = [(by_pk[pk], cosine) for pk, cosine in search.nearest(vector, NEIGHBOURS)]
+        verdict = nearest(Record(title=title, authors=tuple(paper.authors)), near)
+        found += bool(verdict and verdict.paper and verdict.paper.pk == paper.pk)
+    return {
+        "sample": sample,
+        "seconds_a_row": round(each, 4),
+        "false_alarms": round(alarms / sample, 3),
+        "renamed": len(renamed),
+        "recognised": round(found / max(len(renamed), 1), 3),
+    }
+
+
+def _renamed(papers: Sequence[Any]) -> list[tuple[Any, str]]:
+    """Papers under titles changed as authors change them before publication."""
+    steps: list[tuple[str, str]] = [
+        (r"^[^:]{3,40}: (.{25,})$", r"\1"),  # the nickname goes
+        (r"^(.{25,}?)[:?] .+$", r"\1"),  # the subtitle goes
+        (r"\bLarge Language Models\b", "LLMs"),
+        (r"\bLLMs\b", "Large Language Models"),
+        (r"\b[Aa]ttacks on\b", "attacking"),
+    ]
+    found = []
+    for paper in papers:
+        changed = next((t for a, b in steps if (t := re.sub(a, b, paper.title)) != paper.title), "")
+        if changed:
+            found.append((paper, changed))
+    return found
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
