@@ -55,8 +55,7 @@ def test_a_risk_has_what_the_contract_says(client: Client) -> None:
     for row in risk["mitigations"]:
         kept = {"slug", "name", "runnable", "engine_key", "evidence_grade", "latest_run"}
         assert kept <= set(row)
-    measured = {row["slug"]: row for row in risk["mitigations"] if row["latest_run"]}
-    assert measured["perplexity-filter"]["runnable"]
+    assert "perplexity-filter" in {row["slug"] for row in risk["mitigations"] if row["runnable"]}
 
 
 def test_search_says_why(client: Client) -> None:
