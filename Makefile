@@ -9,7 +9,7 @@ PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 TORCH := torch==2.13.0
 export PYTHONDONTWRITEBYTECODE ?= 1
 
-.PHONY: run prepare test lint types house checks pytest install browser curator openapi bench-evals bench-search bench-imports clean
+.PHONY: run prepare test lint types house checks pytest install browser curator openapi bench-evals bench-search bench-imports bench-suggest bench-scale clean
 
 run: $(VENV)/ready ## install, load, index and serve on http://127.0.0.1:8000
 	@exec $(PY) manage.py serve
@@ -74,6 +74,12 @@ bench-search: $(VENV)/ready-dev ## score the search and its peers on the test co
 
 bench-imports: $(VENV)/ready-dev ## 10,000 BibTeX entries: seconds, memory, and the comparison by meaning
 	@$(PY) -m bench.imports
+
+bench-suggest: $(VENV)/ready ## measure the suggested risks and kinds against what curators chose
+	@$(PY) -m bench.suggest
+
+bench-scale: $(VENV)/ready-dev ## measure indexes of up to a million vectors
+	@$(PY) -m bench.scale
 
 clean: ## remove what can be made again, the database included
 	rm -rf var $(VENV)

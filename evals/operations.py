@@ -143,7 +143,7 @@ def run_again(*, run: Run, by: User | AnonymousUser | None) -> tuple[Run, bool]:
         risk=run.risk,
         target=run.target.slug,
         seed=run.seed,
-        params=run.params,
+        params=run.spec["params"],
         stack=run.spec.get("stack", ""),
         by=by,
         again=True,

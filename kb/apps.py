@@ -12,9 +12,11 @@ class KbConfig(AppConfig):
         """Register checks, roles, what curation may change, and what may not be run."""
         from evals import operations as runs
 
-        from . import checks, curation, operations  # noqa: F401
+        from . import checks, curation, lookups, operations  # noqa: F401
         from .accounts import roles, tokens
+        from .placing import decisions  # noqa: F401  (lets a paper be placed)
 
+        lookups.register()
         curation.register_kinds()
         post_migrate.connect(roles.sync_roles, sender=self, dispatch_uid="kb.roles")
         tokens.schema_extension()

@@ -19,6 +19,6 @@ class SearchForm(forms.Form):
             "max_length": "The text is longer than 20,000 characters. Paste an abstract or less."
         },
     )
-    mode = forms.ChoiceField(required=False, choices=[(mode.value, mode.value) for mode in Mode])
+    mode = forms.ChoiceField(required=False, choices=[(mode.value, mode.label) for mode in Mode])
     ordering = forms.ChoiceField(required=False, choices=[(name, name) for name in ORDERINGS])
     page = forms.IntegerField(required=False, min_value=1, max_value=10_000)

@@ -18,7 +18,7 @@ from taxonomy.loading import load_taxonomy
 from taxonomy.models import Category, ChangeSet, Mitigation, Risk
 from taxonomy.operations import publish_release
 
-from .models import Paper, PaperRedirect, Placement, Proposal, Provenance
+from .models import Decision, Paper, PaperRedirect, Placement, Proposal, Provenance
 
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
 FACTS = ["title", "authors", "year", "venue", "arxiv_id", "doi", "url", "lists", "survey_cited"]
@@ -217,11 +217,20 @@ def _wanted_placements(folder: Path) -> dict[tuple[int, int | None, int | None],
                 **target,
             )
             _add(wanted, path, line, placed, heirs)
+    curated |= _decided()
     for path, line, row in _facts(folder):
         if row["key"] not in curated:
             placed = _suggestion(path, line, row, find, paper)
             _add(wanted, path, line, placed, heirs)
     return wanted
+
+
+def _decided() -> set[str]:
+    """Papers of which curators took or refused what was suggested: it does not come back."""
+    found = Decision.objects.exclude(verdict=Decision.Verdict.SKIPPED)
+    by_hand = Placement.objects.exclude(placed_by=None).filter(origin=Provenance.CURATED)
+    keys = "paper__key"
+    return {*found.values_list(keys, flat=True), *by_hand.values_list(keys, flat=True)}
 
 
 def _suggestion(path: Path, line: int, row: Row, find: dict[str, Any], paper: Any) -> Placement:

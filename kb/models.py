@@ -15,14 +15,17 @@ from django.urls import reverse
 
 from .accounts.models import Account, ApiToken, SignInAttempt
 from .imports.models import ImportRow, PaperImport
+from .placing.models import Decision, Offer, Training, VisitorNote
 
 __all__ = [
     "Account",
     "ApiToken",
     "Basis",
+    "Decision",
     "Embedding",
     "ImportRow",
     "Kind",
+    "Offer",
     "Paper",
     "PaperImport",
     "PaperRedirect",
@@ -30,6 +33,8 @@ __all__ = [
     "Proposal",
     "Provenance",
     "SignInAttempt",
+    "Training",
+    "VisitorNote",
 ]
 FIRST_YEAR, LAST_YEAR = 1950, 2100
 KEY = r"(arxiv:\d{4}\.\d{4,5}|arxiv:[a-z.-]+/\d{7}|doi:10\.\d{4,9}/\S+|[a-z0-9][a-z0-9-]{2,99})"

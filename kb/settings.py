@@ -203,6 +203,8 @@ SPECTACULAR_SETTINGS = {
         "HeadingOriginEnum": "taxonomy.models.lifecycle.Origin",
         "NodeStatusEnum": "taxonomy.models.lifecycle.Status",
         "ProvenanceEnum": "kb.models.Provenance",
+        "SuggestionStateEnum": "kb.placing.models.VisitorNote.State",
+        "PaperKindEnum": "kb.models.Kind",
         "ImportStateEnum": "kb.imports.models.PaperImport.State",
         "RunStatusEnum": "evals.models.Run.Status",
         "StateEnum": "taxonomy.models.memory.ChangeSet.State",

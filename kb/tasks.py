@@ -1,4 +1,4 @@
-"""What the worker does for the reading room: abstracts, vectors, imports."""
+"""What the worker does for the reading room: abstracts, vectors, imports, offers of places."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from procrastinate.contrib.django import app
 from . import operations, search
 from .harvest.arxiv import Arxiv, Unreachable
 from .imports import operations as imports
+from .placing import offers
 
 PART = 1000
 LOG = logging.getLogger(__name__)
@@ -46,3 +47,13 @@ def examine(pk: int) -> None:
 def drop_imports(timestamp: int) -> None:
     """Once a day forget previews that nobody confirmed."""
     imports.drop_old()
+
+
+@app.periodic(cron="*/10 * * * *")
+@app.task(queue="upkeep", queueing_lock="offers", pass_context=False)
+def make_offers(timestamp: int) -> None:
+    """Every ten minutes, where anything changed, learn anew and offer places."""
+    try:
+        offers.refresh()
+    except search.EmbedderError as error:
+        LOG.info("%s", error)

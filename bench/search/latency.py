@@ -25,17 +25,21 @@ ADDRESSES = {"page": "/search/", "api": "/api/v1/search/"}
 def main(texts: str = "summaries") -> None:
     """Measure, store and print."""
     world.enter(texts)
+    from django.core.management import call_command
     from django.test import Client
 
     from kb import search
+    from kb.models import Paper
 
+    call_command("collectstatic", verbosity=0, interactive=False)
     search.warm()
     client = Client(SERVER_NAME="localhost")
     asked = [query.text for query in collection.queries() if query.kind != "identifier"]
     found: dict[str, Any] = {
         "measured_at": datetime.now(UTC).isoformat(timespec="minutes"),
         "texts": texts,
-        "load average at the start": os.getloadavg()[0],
+        "papers": Paper.objects.count(),
+        "load": os.getloadavg()[0],
         "cores": os.cpu_count(),
     }
     for name, address in ADDRESSES.items():

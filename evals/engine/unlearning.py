@@ -4,6 +4,9 @@ Under each seed six islands are to be forgotten. Forgetting is tested by the que
 were taught, by reworded ones, and by relearning (Łucki et al. 2024, arXiv:2409.18025): a few
 steps of tuning on half of the forgotten islands, after which the other half is asked for. A
 model that never knew them could only guess, one time in sixteen.
+
+The learning rate is the largest of 1e-4, 5e-4 and 1e-3 that left alone what is not to be
+forgotten, on islands of a seed that is not reported: 1e-4 forgot nothing, 1e-3 half of the rest.
 """
 
 from __future__ import annotations

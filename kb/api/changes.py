@@ -22,7 +22,7 @@ from .edits import asked
 from .rows import ChangeRow, ReleaseFull, ReleaseRow
 
 
-class NoteIn(s.Serializer[Any]):
+class ReleaseIn(s.Serializer[Any]):
     note = s.CharField(max_length=2000)
 
 
@@ -33,10 +33,10 @@ class Releases(Listing):
     serializer_class = ReleaseRow
     order = ("-number",)
 
-    @extend_schema(request=NoteIn, responses={201: ReleaseRow})
+    @extend_schema(request=ReleaseIn, responses={201: ReleaseRow})
     def post(self, request: Request) -> Response:
         """A new release."""
-        body = NoteIn(data=request.data)
+        body = ReleaseIn(data=request.data)
         body.is_valid(raise_exception=True)
         made = asked(request, lambda: freeze(by=request.user, note=body.validated_data["note"]))
         return Response(ReleaseRow(made).data, status=201)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.exceptions import ValidationError as DjangoError
+from django.db import DataError
 from django.db.models import QuerySet
 from rest_framework.exceptions import ValidationError
 from rest_framework.pagination import CursorPagination
@@ -22,9 +24,13 @@ class Cursor(CursorPagination):
     ordering = ("pk",)
 
     def paginate_queryset(self, queryset: QuerySet[Any], request: Request, view: Any = None) -> Any:
-        """One page of rows; raises ValidationError at an absurd size."""
+        """One page of rows; raises ValidationError at an absurd size or a made-up cursor."""
         self.count = queryset.order_by().count()
-        return super().paginate_queryset(queryset, request, view)
+        try:
+            return super().paginate_queryset(queryset, request, view)
+        except (ValueError, DjangoError, DataError):  # a place that no row can be at
+            said = "This is no place in the list. Take the cursor from next or previous."
+            raise ValidationError({"cursor": [said]}) from None
 
     def get_ordering(self, request: Request, queryset: Any, view: Any) -> tuple[str, ...]:
         """The view's own order, which ends in a unique field."""

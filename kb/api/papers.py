@@ -167,7 +167,8 @@ class Search(GenericAPIView[Any]):
         mode = _choice(request, "mode", modes, Mode.HYBRID.value)
         limit = whole(request, "limit", 20, 200)
         try:
-            found = answers.answer(text, narrowed(request, Paper.objects.all()), mode, limit)
+            filterset = narrowed(request, Paper.objects.all())
+            found = answers.answer(text, filterset, mode, limit, placed=False)
         except EmbedderLoading as error:
             raise SearchUnavailable(str(error), wait=LOADING_SECONDS) from None
         except EmbedderError as error:

@@ -19,6 +19,8 @@ COLLECTIONS = (
     "runs",
     "imports",
     "paper-imports",
+    "queue",
+    "suggestions",
     "changesets",
     "releases",
     "tokens",

@@ -9,7 +9,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 from kb import problems
 from kb.curation.verbs import VERBS
 
-from . import changes, edits, imports, intake, papers, runs, sets, taxonomy, tokens
+from . import changes, edits, imports, intake, papers, placing, runs, sets, taxonomy, tokens
 from .root import root
 
 # The documentation page brings styles of its own into the page.
@@ -93,6 +93,11 @@ urlpatterns = [
     path("paper-imports/<int:pk>/rows/", intake.Rows.as_view(), name="paper-import-rows"),
     path("paper-imports/<int:pk>/choices/", intake.Choices.as_view(), name="paper-import-choices"),
     path("paper-imports/<int:pk>/confirm/", intake.Confirm.as_view(), name="paper-import-confirm"),
+    path("queue/", placing.Queue.as_view(), name="queue"),
+    path("queue/<path:key>/", placing.QueueOne.as_view(), name="queue-paper"),
+    path("suggestions/", placing.Suggestions.as_view(), name="suggestions"),
+    path("suggestions/<int:pk>/answer/", placing.Answer.as_view(), name="answer-suggestion"),
+    path("suggestions/<slug:secret>/", placing.Followed.as_view(), name="suggestion"),
     path("changesets/", sets.ChangeSets.as_view(), name="changesets"),
     path("changesets/<int:pk>/", sets.ChangeSetOne.as_view(), name="changeset"),
     path("changesets/<int:pk>/items/", sets.Items.as_view(), name="changeset-items"),

@@ -31,47 +31,37 @@ def _placements() -> Rows:
     return plain(found, "kind", "origin", **place)
 
 
+EDITABLE = (
+    "title", "authors", "year", "venue", "arxiv_id", "doi", "url", "summary", "summary_basis",
+)  # fmt: skip
+INNER = ("key", "lists", "survey_cited", "status", "abstract", "abstract_source", "extra")
+
+
+def _placement() -> Kind:
+    return Kind(
+        "placement",
+        Placement,
+        editable=("risk", "category", "kind", "evidence"),
+        first=("paper",),
+        inner=("origin", "confidence"),
+        key="pk",
+        actor="placed_by",
+        removable=True,
+    )
+
+
 def register_kinds() -> None:
     """Called once the models are there."""
     from . import merging
 
     PARTS["placements"] = _placements
-    register(
-        Kind(
-            "placement",
-            Placement,
-            editable=("risk", "category", "kind", "evidence"),
-            first=("paper",),
-            inner=("origin", "confidence"),
-            key="pk",
-            actor="placed_by",
-            removable=True,
-        )
-    )
+    register(_placement())
     register(
         Kind(
             "paper",
             Paper,
-            editable=(
-                "title",
-                "authors",
-                "year",
-                "venue",
-                "arxiv_id",
-                "doi",
-                "url",
-                "summary",
-                "summary_basis",
-            ),
-            inner=(
-                "key",
-                "lists",
-                "survey_cited",
-                "status",
-                "abstract",
-                "abstract_source",
-                "extra",
-            ),
+            editable=EDITABLE,
+            inner=INNER,
             key="key",
             after=_embed,
             onward=merging.onward,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from kb import search
@@ -32,24 +33,29 @@ def answer(
     mode: Mode = Mode.HYBRID,
     limit: int = 20,
     offset: int = 0,
+    placed: bool = True,
 ) -> Answer:
-    """The papers that answer ``text`` within the filter; ``limit`` of them as rows."""
+    """The papers that answer ``text`` within the filter; ``limit`` of them as rows.
+
+    Rows come with their placements, unless ``placed`` is false.
+    """
     ranking = search.rank(text, filterset.qs, mode)
     found = Answer(search.clean(text), mode, count=len(ranking.hits), took_ms=ranking.took_ms)
     found.answerable = ranking.answerable
-    found.papers = _rows(ranking.hits[offset : offset + limit], ranking.query)
-    matching = Paper.objects.filter(pk__in=ranking.everywhere)
+    found.papers = _rows(ranking.hits[offset : offset + limit], ranking.query, placed)
+    matching = Paper.objects.filter(pk__among=ranking.everywhere)
     found.facets = paper_queries.facets(filterset, matching)
     found.beside = search.beside(ranking)
     return found
 
 
-def _rows(hits: list[Hit], query: search.Query | None) -> list[Paper]:
+def _rows(hits: Sequence[Hit], query: search.Query | None, placed: bool) -> list[Paper]:
     """Papers in rank order, each with its hit and the words that matched."""
     by_id = {hit.paper_id: hit for hit in hits}
     if query is None or not by_id:
         return []
-    rows = list(paper_queries.papers().defer(None).defer("search").filter(pk__in=by_id))
+    found = Paper.objects.defer("search").filter(pk__in=by_id)
+    rows = list(found.prefetch_related(paper_queries.shown_placements()) if placed else found)
     whys = search.why(query, rows)
     for row in rows:
         row.hit = by_id[row.pk]  # type: ignore[attr-defined]

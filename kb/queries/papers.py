@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
+from django.contrib.postgres.aggregates import ArrayAgg
 from django.db.models import Case, Count, F, Max, Prefetch, Q, QuerySet, When
 from django.db.models.functions import Coalesce
 
 from kb import search
 from kb.filters import PaperFilter
 from kb.models import Kind, Paper, Placement, Proposal
-from taxonomy.models import Risk, Stage
+from taxonomy.models import Stage
 
 ORDERINGS = {
     "newest": ("-year", "key"),
@@ -19,6 +21,7 @@ ORDERINGS = {
     "title": ("title", "key"),
 }
 STAGE = Coalesce("risk__category__stage__slug", "category__stage__slug")
+CURATED_FIRST = Case(When(origin="curated", then=0), default=1)
 FACET_ROWS = 12
 
 
@@ -49,9 +52,20 @@ def papers() -> QuerySet[Paper]:
 def placements() -> Prefetch[str]:
     """Placements with the risk or category they name, curated ones first."""
     found = Placement.objects.select_related("risk", "category", "risk__category").order_by(
-        Case(When(origin="curated", then=0), default=1), "pk"
+        CURATED_FIRST, "pk"
     )
     return Prefetch("placements", queryset=found)
+
+
+def shown_placements() -> Prefetch[str]:
+    """Placements with just what a row of a list says of them, curated ones first."""
+    shown = [
+        f"{target}__{column}" for target in ("risk", "category") for column in ("slug", "name")
+    ]
+    found = Placement.objects.select_related("risk", "category").only(
+        "paper_id", "kind", "origin", "category__number", *shown
+    )
+    return Prefetch("placements", queryset=found.order_by(CURATED_FIRST, "pk"))
 
 
 def with_words(found: QuerySet[Paper], text: str) -> QuerySet[Paper]:
@@ -93,41 +107,54 @@ def latest_of(found: QuerySet[Paper], most: int) -> list[Paper]:
 
 def facets(filterset: PaperFilter, base: QuerySet[Paper]) -> list[Facet]:
     """What the list can be narrowed by; each facet is counted without itself."""
+    counted = _Counted(filterset, base)
+    stages, kinds = dict(Stage.objects.values_list("slug", "name")), dict(Kind.choices)
     return [
-        _placement_facet(filterset, base, "stage", "Stage", STAGE, _stages()),
-        _placement_facet(filterset, base, "kind", "Kind", F("kind"), dict(Kind.choices)),
-        _placement_facet(filterset, base, "risk", "Risk", F("risk__slug"), _risks()),
+        Facet("stage", "Stage", counted.values("stage", stages, in_order=True)),
+        Facet("kind", "Kind", counted.values("kind", kinds)),
+        Facet("risk", "Risk", counted.values("risk", counted.risks)),
         _reviewed_facet(filterset, base),
     ]
 
 
-def _placement_facet(
-    filterset: PaperFilter,
-    base: QuerySet[Paper],
-    name: str,
-    label: str,
-    value: Any,
-    labels: dict[str, str],
-) -> Facet:
-    left = filterset.narrow(base, leave_out=name).order_by()
-    rows = (
-        Placement.objects.filter(filterset.placed(name), paper__in=left.values("pk"))
-        .annotate(facet=value)
-        .exclude(facet=None)
-        .values("facet")
-        .annotate(papers=Count("paper", distinct=True))
-        .order_by("-papers", "facet")
-    )
-    active = set(filterset.data.getlist(name)) if hasattr(filterset.data, "getlist") else set()
-    values = [
-        FacetValue(row["facet"], labels[row["facet"]], row["papers"], row["facet"] in active)
-        for row in rows
-        if row["facet"] in labels
-    ]
-    if name == "stage":
-        values.sort(key=lambda found: list(labels).index(found.value))
-    shown = values[:FACET_ROWS] + [v for v in values[FACET_ROWS:] if v.active]
-    return Facet(name, label, shown)
+class _Counted:
+    """Papers counted by stage, kind and risk: one query serves all facets not asked for."""
+
+    COLUMNS = ("stage", "kind", "risk")
+
+    def __init__(self, filterset: PaperFilter, base: QuerySet[Paper]) -> None:
+        self.filterset, self.base = filterset, base
+        self.risks: dict[str, str] = {}
+        self._groups: dict[str, list[tuple[Any, ...]]] = {}
+
+    def values(self, name: str, labels: dict[str, str], in_order: bool = False) -> list[FacetValue]:
+        """The values of one facet, the most frequent first or in the order of ``labels``."""
+        data = self.filterset.data
+        active = set(data.getlist(name) if hasattr(data, "getlist") else data.get(name, ()))
+        papers = defaultdict[str, set[int]](set)
+        for group in self._grouped(name if active else ""):
+            papers[group[self.COLUMNS.index(name)]].update(group[-1])
+        found = [
+            FacetValue(value, labels[value], len(held), value in active)
+            for value, held in papers.items()
+            if value in labels
+        ]
+        order = list(labels) if in_order else []
+        found.sort(key=lambda v: order.index(v.value) if in_order else (-v.count, v.value))
+        return found[:FACET_ROWS] + [v for v in found[FACET_ROWS:] if v.active]
+
+    def _grouped(self, leave_out: str) -> list[tuple[Any, ...]]:
+        """(stage, kind, risk, ids of papers) of what the filter without one facet leaves."""
+        if leave_out not in self._groups:
+            left = self.filterset.narrow(self.base, leave_out).order_by()
+            placed = Placement.objects.filter(self.filterset.placed(leave_out)).order_by()
+            if left.query.where:
+                placed = placed.filter(paper__in=left.values("pk"))
+            columns = placed.values_list(STAGE, "kind", "risk__slug", "risk__name")
+            rows = list(columns.annotate(held=ArrayAgg("paper_id")))
+            self.risks |= {risk: label for _, _, risk, label, _ in rows if risk}
+            self._groups[leave_out] = rows
+        return self._groups[leave_out]
 
 
 def _reviewed_facet(filterset: PaperFilter, base: QuerySet[Paper]) -> Facet:
@@ -140,11 +167,3 @@ def _reviewed_facet(filterset: PaperFilter, base: QuerySet[Paper]) -> Facet:
     labels = {"true": "placed by a curator", "false": "suggested by rules"}
     values = [FacetValue(k, labels[k], n, asked == k) for k, n in counts.items() if n or asked == k]
     return Facet("reviewed", "Placement", values)
-
-
-def _stages() -> dict[str, str]:
-    return dict(Stage.objects.values_list("slug", "name"))
-
-
-def _risks() -> dict[str, str]:
-    return dict(Risk.objects.values_list("slug", "name"))

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 
 RESULTS = settings.BASE_DIR / "bench/search/results.json"
+LATENCY = settings.BASE_DIR / "bench/search/latency.json"
+SCALE = settings.BASE_DIR / "bench/scale.json"
+RECALL = 0.95
 SHOWN = ("nDCG@10", "recall@20", "MRR", "known-item success@3")
 
 
@@ -33,12 +37,27 @@ class World:
 
 
 @dataclass(frozen=True)
+class Index:
+    """One index of one size, and its search at the first setting that finds enough."""
+
+    facts: dict[str, Any]
+    search: dict[str, float]
+
+    @property
+    def partial(self) -> bool:
+        """Whether its building was stopped before all vectors were in."""
+        return bool(self.facts["held"] < self.facts["rows"])
+
+
+@dataclass(frozen=True)
 class Quality:
-    """The stored measurement."""
+    """The stored measurements; ``latency`` is empty where speed was not measured."""
 
     facts: dict[str, Any]
     measures: tuple[str, ...]
     worlds: list[World]
+    latency: dict[str, Any]
+    indexes: list[Index]
 
 
 @lru_cache(maxsize=1)
@@ -48,7 +67,22 @@ def measured() -> Quality | None:
         return None
     stored = json.loads(RESULTS.read_text(encoding="utf-8"))
     worlds = [_world(texts, found) for texts, found in stored["worlds"].items()]
-    return Quality({k: v for k, v in stored.items() if k != "worlds"}, SHOWN, worlds)
+    facts = {k: v for k, v in stored.items() if k != "worlds"}
+    return Quality(facts, SHOWN, worlds, _read(LATENCY), _indexes())
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """What a bench stored, or nothing."""
+    stored: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    return stored
+
+
+def _indexes() -> list[Index]:
+    found = []
+    for row in _read(SCALE).get("indexes", []):
+        enough = [one for one in row["searches"] if one["recall@10"] >= RECALL]
+        found.append(Index(row, (enough or row["searches"][-1:])[0]))
+    return found
 
 
 def _world(texts: str, found: dict[str, Any]) -> World:

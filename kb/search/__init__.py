@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from django.db.models import QuerySet
 
 from kb.models import Paper
@@ -17,14 +18,12 @@ from kb.models import Paper
 from ._answerable import Evidence, log_odds
 from ._effect import Effect, Move, effect, ship_queries
 from ._embedder import EmbedderError, EmbedderLoading
-from ._fusion import Found, Hit, fuse
+from ._fusion import Found, Hit, Hits, fuse, no_ids
 from ._legs import DEPTH, Mode, evidence, ranked, timed, topics
 from ._query import MAX_CHARACTERS, Query, clean, identifier
 from ._supposed import Supposition, suppose
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from ._index import State
     from ._terms import Term
 
@@ -61,14 +60,14 @@ __all__ = [
 class Ranking:
     """The hits of a query, best first.
 
-    ``hits`` are within the filter; ``everywhere`` are the ids of all papers that match,
-    whatever the filter; ``took_ms`` says how long each part took, in milliseconds.
+    ``hits`` are within the filter; ``everywhere`` has the ids of all papers that match,
+    whatever the filter (int64); ``took_ms`` says how long each part took, in milliseconds.
     """
 
-    hits: list[Hit]
+    hits: Sequence[Hit]
     took_ms: dict[str, float]
     query: Query | None = None
-    everywhere: list[int] = field(default_factory=list)
+    everywhere: np.ndarray = field(default_factory=no_ids)
     evidence: Evidence | None = None
     exact: bool = False
     vector: np.ndarray | None = None
@@ -111,8 +110,7 @@ def rank(
             allowed = _allowed(papers)
             legs = ranked(query, vector, mode, depth, took, allowed)
             within = fuse(legs, exact if exact in set(allowed.tolist()) else None, lifted)
-    everywhere = [hit.paper_id for hit in hits]
-    return Ranking(within, took, query, everywhere, evident, exact is not None, vector)
+    return Ranking(within, took, query, hits.papers, evident, exact is not None, vector)
 
 
 @dataclass
@@ -231,6 +229,17 @@ def store_packed(vectors: dict[Paper, bytes]) -> None:
         store(digests, decode(list(vectors.values())))
 
 
+def risk_vectors(slugs: list[str]) -> tuple[list[str], np.ndarray]:
+    """(texts, their unit vectors of shape (len(slugs), dimension)) of active risks."""
+    from ._terms import TERMS
+
+    vectors = TERMS.vectors()
+    row = TERMS.rows("risk")
+    places = [row[slug] for slug in slugs]
+    texts = TERMS.texts()
+    return [texts[place] for place in places], vectors[places]
+
+
 def ship() -> int:
     """Write the vectors of the present texts to the fixtures; return how many."""
     from ._terms import TERMS
@@ -258,19 +267,14 @@ def _embedded(query: Query, took: dict[str, float]) -> np.ndarray:
     return vector
 
 
-def _within(hits: list[Hit], papers: QuerySet[Paper]) -> list[Hit]:
+def _within(hits: Hits, papers: QuerySet[Paper]) -> Hits:
     """The hits among ``papers``."""
-    if not papers.query.where:
-        return hits
-    named = papers.order_by().filter(pk__in=[hit.paper_id for hit in hits])
-    allowed = set(named.values_list("pk", flat=True))
-    return [hit for hit in hits if hit.paper_id in allowed]
+    named = papers.order_by().filter(pk__among=hits.papers)
+    return hits.among(np.array(named.values_list("pk", flat=True), dtype=np.int64))
 
 
 def _allowed(papers: QuerySet[Paper]) -> Any:
     """The ids of a filtered set as int64, or None where nothing is filtered."""
-    import numpy as np
-
     if not papers.query.where:
         return None
     return np.fromiter(papers.order_by().values_list("pk", flat=True), dtype=np.int64)

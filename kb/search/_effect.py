@@ -88,11 +88,12 @@ def moves(before: list[int], after: list[int]) -> list[Move]:
 def _answer(query: Query, vector: np.ndarray, where: World) -> list[int]:
     legs = ranked(query, vector, Mode.HYBRID, DEPTH, {}, world=where)
     lifted, _ = topics(vector, world=where)
-    return [hit.paper_id for hit in fuse(legs, None, lifted)[:FIRST]]
+    return fuse(legs, None, lifted).papers[:FIRST].tolist()
 
 
 def _search(papers: PaperIndex, vector: np.ndarray, k: int) -> list[tuple[int, float]]:
-    return papers.search(vector, k, refresh=False)
+    ids, cosines = papers.nearest(vector, k, refresh=False)
+    return list(zip(ids.tolist(), cosines.tolist(), strict=True))
 
 
 def _nearest(papers: PaperIndex, pk: int) -> list[int]:
@@ -117,7 +118,7 @@ def _near(supposed: Supposition, now: World, then: World) -> list[int]:
 def _touched(supposed: Supposition, now: World, then: World) -> np.ndarray:
     """The vectors of all that changes, before and after; shape (n, dimension)."""
     placed = Placement.objects.filter(pk__in=supposed.placed).values_list("paper_id", flat=True)
-    papers = {*placed, *(row[0] for row in supposed.placed.values() if row)}
+    papers = {*placed, *(pk for row in supposed.placed.values() if row for pk in row[0])}
     parts = [now.papers.vectors(supposed.changed), now.papers.vectors(sorted(papers))]
     parts.append(then.papers.vectors(list(supposed.texts)))
     if then.terms is not now.terms:

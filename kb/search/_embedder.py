@@ -22,6 +22,7 @@ from django.utils.module_loading import import_string
 
 PACKAGED = "all-MiniLM-L6-v2"
 PACKAGED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+# One text is embedded by one thread: two wait for each other wherever a core is busy.
 THREADS = 2
 BATCH = 32
 
@@ -66,7 +67,10 @@ class SentenceEmbedder:
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Vectors of shape (len(texts), dimension), float32, each of length 1."""
+        import torch
+
         model = self._loaded()
+        torch.set_num_threads(1 if len(texts) == 1 else THREADS)
         vectors = model.encode(  # type: ignore[attr-defined]
             list(texts), batch_size=BATCH, normalize_embeddings=True, show_progress_bar=False
         )
@@ -87,13 +91,10 @@ class SentenceEmbedder:
 def _load(path: str) -> object:
     # Weights are local: a look-up on a hub would only add a delay or an error.
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    import torch
     from sentence_transformers import SentenceTransformer
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()
-
-    torch.set_num_threads(THREADS)
     return SentenceTransformer(path, device="cpu")
 
 

@@ -1,4 +1,4 @@
-"""The one door to FAISS: an exact inner-product index over the vectors in PostgreSQL.
+"""The one door to FAISS: an inner-product index over the vectors in PostgreSQL.
 
 The file under ``var/index`` is a cache with a manifest; it may be thrown away at any time.
 Each process holds one index in memory, asks before each search which papers changed (one
@@ -21,9 +21,14 @@ from django.db.models import Count, Max, QuerySet
 
 from kb.models import Embedding
 
+from . import _shapes
 from ._changes import Feed
 from ._embedder import embedder
+from ._fusion import no_ids, no_scores
 from ._vectors import decode
+
+# The mean of the vectors is taken over so many of them at most.
+FOR_THE_MEAN = 10_000
 
 
 @dataclass(frozen=True)
@@ -59,40 +64,38 @@ class PaperIndex:
         self._lock = threading.Lock()
 
     def search(
+        self, vector: np.ndarray, k: int, allowed: np.ndarray | None = None
+    ) -> list[tuple[int, float]]:
+        """(paper id, cosine) of the ``k`` nearest papers, best first; see ``nearest``."""
+        ids, cosines = self.nearest(vector, k, allowed)
+        return list(zip(ids.tolist(), cosines.tolist(), strict=True))
+
+    def nearest(
         self,
         vector: np.ndarray,
         k: int,
         allowed: np.ndarray | None = None,
         refresh: bool = True,
-    ) -> list[tuple[int, float]]:
-        """The ``k`` nearest papers to a unit ``vector`` of shape (dimension,).
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(ids, cosine similarities) of the ``k`` papers nearest to a unit ``vector``.
 
         ``allowed`` restricts the search itself to these paper ids (int64); the later steps
-        of one search need no ``refresh``. Returns (paper id, cosine similarity), best first.
+        of one search need no ``refresh``. ``vector`` has the shape (dimension,).
         """
         with self._lock:
             if refresh or self.state is None:
                 self._refresh()
             if self._faiss_index is None or k < 1:
-                return []
-            scores, ids = self._search(vector, k, allowed)
-        return [(int(i), float(s)) for i, s in zip(ids, scores, strict=True) if i >= 0]
+                return no_ids(), no_scores()
+            scores, ids = _shapes.search(self._faiss_index, vector, k, allowed)
+        return ids[ids >= 0], scores[ids >= 0]
 
-    def _search(self, vector: np.ndarray, k: int, allowed: np.ndarray | None) -> Any:
-        import faiss
-
-        params = None
-        if allowed is not None:
-            params = faiss.SearchParameters(sel=faiss.IDSelectorBatch(allowed))  # type: ignore[call-arg]
-        found = self._faiss_index.search(vector[None, :], k, params=params)
-        return found[0][0], found[1][0]
-
-    def cosines(self, vector: np.ndarray, ids: Sequence[int]) -> dict[int, float]:
-        """{paper id: cosine} of these papers, those without a vector left out."""
+    def cosines(self, vector: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(ids, cosines) of these papers, those without a vector left out."""
         with self._lock:
-            held = [pk for pk in ids if pk in self._held]
+            held = [pk for pk in ids.tolist() if pk in self._held]
             rows = self._rows_of(held)
-        return dict(zip(held, (rows @ vector).tolist(), strict=True)) if held else {}
+        return np.array(held, dtype=np.int64), rows @ vector if held else no_scores()
 
     def vectors(self, ids: Sequence[int]) -> np.ndarray:
         """The vectors of these papers, those without one left out; shape (n, dimension)."""
@@ -136,7 +139,7 @@ class PaperIndex:
         """Replace the vectors of the papers that changed."""
         try:
             if self._faiss_index is not None:
-                self._faiss_index.remove_ids(np.array(changed, dtype=np.int64))
+                _shapes.remove(self._faiss_index, changed)
                 self._held -= set(changed)
             self._add(_rows().filter(paper_id__in=changed))
         except Exception:
@@ -155,11 +158,11 @@ class PaperIndex:
         ids = np.array([pk for pk, _ in pairs], dtype=np.int64)
         matrix = decode([bytes(vector) for _, vector in pairs])
         if self._faiss_index is None:
-            self._faiss_index = _empty(matrix.shape[1])
+            self._faiss_index = _shapes.make(matrix)
         self._faiss_index.add_with_ids(matrix, ids)
         self._held |= set(ids.tolist())
         if self._mean is None:
-            self._mean = matrix.mean(axis=0)
+            self._mean = matrix[:FOR_THE_MEAN].mean(axis=0)
 
     def _read(self, wanted: State) -> bool:
         """Load the file if its manifest is exactly the wanted state."""
@@ -168,15 +171,15 @@ class PaperIndex:
         path = self.folder / "manifest.json"
         try:
             manifest = json.loads(path.read_text())
-            if manifest["state"] != asdict(wanted):
+            if (manifest["state"], manifest["kind"]) != (asdict(wanted), _shapes.kind(wanted.rows)):
                 return False
             self._faiss_index = faiss.read_index(str(self.folder / manifest["file"]))
         except (OSError, ValueError, KeyError, RuntimeError):
             return False  # missing or damaged: it is built again from PostgreSQL
-        _one_thread()
-        ids = faiss.vector_to_array(self._faiss_index.id_map)
+        _shapes.one_thread()
+        ids = np.sort(_shapes.held(self._faiss_index))
         self._held = set(ids.tolist())
-        self._mean = self._faiss_index.index.reconstruct_n(0, len(ids)).mean(axis=0)
+        self._mean = self._faiss_index.reconstruct_batch(ids[:FOR_THE_MEAN]).mean(axis=0)
         self.state = wanted
         return True
 
@@ -192,26 +195,12 @@ class PaperIndex:
         temporary.replace(self.folder / "papers.faiss")
         manifest = {
             "file": "papers.faiss",
-            "kind": "IndexIDMap2(IndexFlatIP)",
+            "kind": _shapes.kind(self.state.rows),
             "dimension": self._faiss_index.d,
             "state": asdict(self.state),
         }
         temporary.write_text(json.dumps(manifest, indent=1))
         temporary.replace(self.folder / "manifest.json")
-
-
-def _empty(dimension: int) -> Any:
-    import faiss
-
-    _one_thread()
-    return faiss.IndexIDMap2(faiss.IndexFlatIP(dimension))
-
-
-def _one_thread() -> None:
-    """Small indexes are searched faster by one thread: 0.05 ms against 8 ms with two."""
-    import faiss
-
-    faiss.omp_set_num_threads(1)
 
 
 PAPERS = PaperIndex(settings.VAR / "index")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import threading
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -19,7 +18,7 @@ from taxonomy.models import Mitigation, Risk
 
 from ._changes import Feed
 from ._postings import Counts, Postings, parse
-from ._words import Words
+from ._words import Words, tokens
 
 ACRONYM = re.compile(r"[A-Z][A-Z0-9-]{1,6}")
 ROWS = "SELECT id, title, summary, abstract, search::text FROM kb_paper"
@@ -150,26 +149,21 @@ def passage(
 
     ``wanted`` is {stem: worth}; a long sentence is cut around its first matched word.
     """
-    best: tuple[float, list[tuple[str, bool]]] = (0.0, [])
+    best, most = "", 0.0
     for sentence in sentences(text):
-        pieces, held = _marked(sentence, wanted, stem)
+        held = {stem.get(word, "") for word in tokens(sentence)} & wanted.keys()
         worth = sum(wanted[s] for s in held)
-        if worth > best[0]:
-            best = worth, pieces
-    return best[1]
+        if worth > most:
+            best, most = sentence, worth
+    return _marked(best, wanted, stem)
 
 
 def _marked(
     sentence: str, wanted: Mapping[str, float], stem: Mapping[str, str]
-) -> tuple[list[tuple[str, bool]], set[str]]:
-    held = set()
-    pieces: dict[int, tuple[str, bool]] = defaultdict(lambda: ("", False))
-    for number, piece in enumerate(re.split(r"(\w+)", sentence)):
-        found = stem.get(piece.lower(), "")
-        if found in wanted:
-            held.add(found)
-        pieces[number] = (piece, found in wanted)
-    return _joined(list(pieces.values())), held
+) -> list[tuple[str, bool]]:
+    """The sentence in pieces, each with whether its stem is wanted."""
+    pieces = re.split(r"(\w+)", sentence)
+    return _joined([(piece, stem.get(piece.lower(), "") in wanted) for piece in pieces])
 
 
 def _joined(pieces: list[tuple[str, bool]]) -> list[tuple[str, bool]]:

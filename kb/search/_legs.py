@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from enum import StrEnum
 
 import numpy as np
@@ -12,7 +11,7 @@ from kb.models import Provenance
 
 from . import _answerable
 from ._answerable import Evidence
-from ._fusion import Hit, Leg, fuse
+from ._fusion import Leg, Topics, fuse, no_ids
 from ._index import PAPERS, PaperIndex
 from ._keyword import KEYWORDS, Keywords
 from ._query import Query
@@ -35,6 +34,11 @@ class Mode(StrEnum):
     HYBRID = "hybrid"
     SEMANTIC = "semantic"
     KEYWORD = "keyword"
+
+    @property
+    def label(self) -> str:
+        """What a reader calls it."""
+        return {"hybrid": "meaning and words", "semantic": "meaning", "keyword": "words"}[self]
 
 
 class timed:
@@ -72,34 +76,39 @@ def ranked(
             legs["keyword"] = by_words(query, depth, allowed, world.words)
     if vector is not None:
         with timed(took, "semantic"):
-            also = [pk for pk, _ in legs["keyword"].found] if legs else []
+            also = legs["keyword"].found if legs else no_ids()
             legs["semantic"] = by_meaning(vector, depth, allowed, also, papers=world.papers)
             if mode is Mode.HYBRID:
-                vector = _moved(vector, fuse(legs, None)[:FEEDBACK], world.papers)
+                vector = _moved(vector, fuse(legs).papers[:FEEDBACK], world.papers)
                 legs["semantic"] = by_meaning(vector, depth, allowed, also, False, world.papers)
     return legs
 
 
 def topics(
     vector: np.ndarray | None, lift: bool = True, world: World | None = None
-) -> tuple[dict[int, tuple[float, str]], float]:
-    """({paper id: (closeness, name) of its topic closest to the query}, the best cosine).
+) -> tuple[Topics, float]:
+    """(papers under the topics closest to the query, the best topic's cosine).
 
     Query expansion from the taxonomy: what is placed under a risk near to the query, by a
     curator or (less surely) by rules, is likelier to be about it. Without ``lift`` only the
     cosine is wanted.
     """
     if vector is None:
-        return {}, 0.0
+        return Topics(), 0.0
     world = world or live()
     closeness, best = world.terms.closest(vector)
-    if not lift:
-        return {}, best
-    found: dict[int, tuple[float, str]] = {}
-    for pk, slug, name, origin in world.placed(closeness):
-        sure = 1.0 if origin == Provenance.CURATED else SUGGESTED_COUNTS
-        found[pk] = max(found.get(pk, (0.0, "")), (sure * closeness[slug], name))
-    return found, best
+    if not lift or not closeness:
+        return Topics(), best
+    rows = list(world.placed(closeness))
+    sure = {Provenance.CURATED.value: 1.0}
+    lifts = [closeness[slug] * sure.get(origin, SUGGESTED_COUNTS) for _, slug, _, origin in rows]
+    sizes = [len(found) for found, *_ in rows]
+    papers = np.array([pk for found, *_ in rows for pk in found], dtype=np.int64)
+    lifted = np.repeat(lifts, sizes).astype(np.float32)
+    names = np.repeat(np.array([name for _, _, name, _ in rows], dtype=object), sizes)
+    order = np.argsort(-lifted, kind="stable")
+    once, first = np.unique(papers[order], return_index=True)
+    return Topics(once, lifted[order][first], names[order][first]), best
 
 
 def evidence(
@@ -107,21 +116,21 @@ def evidence(
 ) -> Evidence:
     """What the legs say about whether anything here answers the query."""
     keyword = legs.get("keyword") or by_words(query)
-    first = [pk for pk, _ in keyword.found[: _answerable.FIRST]]
+    first = keyword.found[: _answerable.FIRST].tolist()
     worth, known, held = KEYWORDS.held(query.lexemes, first)
     if vector is None:
         return _answerable.evidence(worth, known, held)
-    nearest = [cosine for _, cosine in PAPERS.search(vector, 1, refresh=False)]
-    return _answerable.evidence(worth, known, held, nearest[0] if nearest else 0.0, topic)
+    _, nearest = PAPERS.nearest(vector, 1, refresh=False)
+    return _answerable.evidence(worth, known, held, float(nearest.max(initial=0.0)), topic)
 
 
-def _moved(vector: np.ndarray, first: list[Hit], papers: PaperIndex) -> np.ndarray:
+def _moved(vector: np.ndarray, first: np.ndarray, papers: PaperIndex) -> np.ndarray:
     """The query's vector, moved half way to the mean of the papers that both legs put first.
 
     Pseudo-relevance feedback (Rocchio 1971): words choose the papers, and their meaning then
     finds more like them.
     """
-    near = papers.vectors([hit.paper_id for hit in first])
+    near = papers.vectors(first.tolist())
     if not len(near):
         return vector
     mean = near.mean(axis=0)
@@ -133,19 +142,23 @@ def by_meaning(
     vector: np.ndarray,
     depth: int = DEPTH,
     allowed: np.ndarray | None = None,
-    also: Sequence[int] = (),
+    also: np.ndarray | None = None,
     refresh: bool = True,
     papers: PaperIndex | None = None,
 ) -> Leg:
     """The papers not far behind the nearest one, by cosine; the cosines of ``also`` too."""
     papers = papers or PAPERS
-    found = papers.search(vector, depth, allowed, refresh)
-    nearest = papers.search(vector, 1, refresh=False) if allowed is not None else found[:1]
-    best = nearest[0][1] if nearest else 0.0
-    found = [pair for pair in found if pair[1] >= best - BEHIND_BEST]
-    scores = dict(found)
-    scores |= papers.cosines(vector, [pk for pk in also if pk not in scores])
-    return Leg(found, papers.usual(vector), best, scores)
+    found, cosines = papers.nearest(vector, depth, allowed, refresh)
+    top = cosines if allowed is None else papers.nearest(vector, 1, refresh=False)[1]
+    best = float(top.max(initial=-1.0)) if len(top) else 0.0
+    near = cosines >= best - BEHIND_BEST
+    found, cosines = found[near], cosines[near]
+    more = no_ids() if also is None else np.setdiff1d(also, found)
+    more, their = papers.cosines(vector, more)
+    known = np.concatenate([found, more])
+    order = np.argsort(known)
+    scores = np.concatenate([cosines, their])[order]
+    return Leg(found, known[order], scores, papers.usual(vector), best)
 
 
 def by_words(
@@ -158,12 +171,11 @@ def by_words(
     ids, scores = (words or KEYWORDS).scores(query.lexemes)
     best = float(scores.max(initial=0.0))
     if best <= 0:
-        return Leg([])
+        return Leg()
     kept = np.flatnonzero(scores >= SHARE_OF_BEST * best)
     if allowed is not None:
         kept = kept[np.isin(ids[kept], allowed)]
     order = kept[np.lexsort((ids[kept], -scores[kept]))][:depth]
-    found = list(zip(ids[order].tolist(), scores[order].tolist(), strict=True))
     held = np.flatnonzero(scores)
-    every = dict(zip(ids[held].tolist(), scores[held].tolist(), strict=True))
-    return Leg(found, 0.0, best, every)
+    held = held[np.argsort(ids[held])]
+    return Leg(ids[order], ids[held], scores[held], 0.0, best)

@@ -23,7 +23,7 @@ from ._legs import live
 from ._postings import Counts, parse
 from ._terms import Term, Terms, read
 from ._vectors import STORED, decode
-from ._world import Placed, World
+from ._world import Placed, World, grouped
 
 
 @dataclass
@@ -61,7 +61,7 @@ def suppose(papers: Sequence[int], placements: Sequence[int], terms: bool) -> Su
     for pk, paper_id, slug, name, origin in rows.values_list(
         "pk", "paper_id", "risk__slug", "risk__name", "origin"
     ):
-        found.placed[pk] = (paper_id, slug, name, origin)
+        found.placed[pk] = ([paper_id], slug, name, origin)
     if terms:
         found.terms = [*read(Risk), *read(Mitigation)]
     return found
@@ -88,10 +88,7 @@ def _placed(supposed: Supposition, now: World, risks: set[str]) -> Iterable[Plac
     if not supposed.placed:
         return now.placed(risks)
     left = Placement.objects.filter(risk__slug__in=risks).exclude(pk__in=supposed.placed)
-    rows: Iterable[Placed] = left.order_by().values_list(
-        "paper_id", "risk__slug", "risk__name", "origin"
-    )
-    return [*rows, *(row for row in supposed.placed.values() if row and row[1] in risks)]
+    return [*grouped(left), *(row for row in supposed.placed.values() if row and row[1] in risks)]
 
 
 class SupposedPapers(PaperIndex):
@@ -101,24 +98,34 @@ class SupposedPapers(PaperIndex):
         super().__init__(now.folder)
         self.now, self.new, self.away = now, supposed.vectors, set(supposed.changed)
 
-    def search(
+    def nearest(
         self,
         vector: np.ndarray,
         k: int,
         allowed: np.ndarray | None = None,
         refresh: bool = True,
-    ) -> list[tuple[int, float]]:
+    ) -> tuple[np.ndarray, np.ndarray]:
         """As the live index does; the supposed papers are compared one by one."""
-        found = self.now.search(vector, k + len(self.away), allowed, refresh)
-        found = [pair for pair in found if pair[0] not in self.away]
-        keep = set(self.new) if allowed is None else set(self.new) & set(allowed.tolist())
-        found += [(pk, float(self.new[pk] @ vector)) for pk in keep]
-        return sorted(found, key=lambda pair: -pair[1])[:k]
+        ids, cosines = self.now.nearest(vector, k + len(self.away), allowed, refresh)
+        stays = ~np.isin(ids, list(self.away))
+        new = set(self.new) if allowed is None else set(self.new) & set(allowed.tolist())
+        return self._with(new, vector, ids[stays], cosines[stays], k)
 
-    def cosines(self, vector: np.ndarray, ids: Sequence[int]) -> dict[int, float]:
-        """{paper id: cosine} of these papers."""
-        found = self.now.cosines(vector, [pk for pk in ids if pk not in self.away])
-        return found | {pk: float(self.new[pk] @ vector) for pk in ids if pk in self.new}
+    def _with(
+        self, new: Iterable[int], vector: np.ndarray, ids: np.ndarray, cosines: np.ndarray, k: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The best ``k`` of what was found and of the supposed papers ``new``."""
+        more = {pk: float(self.new[pk] @ vector) for pk in new}
+        ids = np.concatenate([ids, np.array(list(more), dtype=np.int64)])
+        cosines = np.concatenate([cosines, np.array(list(more.values()), dtype=np.float32)])
+        order = np.argsort(-cosines, kind="stable")[:k]
+        return ids[order], cosines[order]
+
+    def cosines(self, vector: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(ids, cosines) of these papers, those without a vector left out."""
+        held, found = self.now.cosines(vector, ids[~np.isin(ids, list(self.away))])
+        new = [pk for pk in ids.tolist() if pk in self.new]
+        return self._with(new, vector, held, found, len(held) + len(new))
 
     def vectors(self, ids: Sequence[int]) -> np.ndarray:
         """The vectors of these papers, those without one left out."""

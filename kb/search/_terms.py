@@ -7,6 +7,7 @@ PostgreSQL for a digest of them all and reads them again when it has changed.
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -46,10 +47,29 @@ class Term:
     names: tuple[frozenset[str], ...]
     text: str
 
-    def spelt(self, asked: frozenset[str]) -> float:
-        """The share of trigrams that the query and one of the names have in common."""
-        shares = (len(asked & name) / min(len(asked), len(name)) for name in self.names if name)
-        return max(shares, default=0.0) if asked else 0.0
+
+class Spelt:
+    """How much of each term's names is spelt in a query: trigrams counted by an index."""
+
+    def __init__(self, terms: Sequence[Term]) -> None:
+        names = [(at, name) for at, term in enumerate(terms) for name in term.names if name]
+        self.count = len(terms)
+        self._owners = np.array([at for at, _ in names], dtype=np.int64)
+        self._sizes = np.array([len(name) for _, name in names])
+        grams: dict[str, list[int]] = defaultdict(list)
+        for number, (_, name) in enumerate(names):
+            for gram in name:
+                grams[gram].append(number)
+        self._holders = {gram: np.array(numbers) for gram, numbers in grams.items()}
+
+    def shares(self, asked: frozenset[str]) -> np.ndarray:
+        """For each term the share of trigrams that the query and one of its names share."""
+        best = np.zeros(self.count)
+        lists = [self._holders[gram] for gram in asked if gram in self._holders]
+        if lists:
+            shared = np.bincount(np.concatenate(lists), minlength=len(self._sizes))
+            np.maximum.at(best, self._owners, shared / np.minimum(self._sizes, len(asked)))
+        return best
 
 
 class Terms:
@@ -58,6 +78,7 @@ class Terms:
     def __init__(self) -> None:
         self._digest = ""
         self._terms: list[Term] = []
+        self._spelt = Spelt([])
         self._vectors: np.ndarray | None = None
         self._lock = threading.Lock()
 
@@ -71,10 +92,9 @@ class Terms:
         with self._lock:
             if vector is None or not self._digest:
                 self._refresh()
-            terms = self._terms
+            terms, spelt = self._terms, self._spelt
             meant = self._cosines(vector)
-        asked = spelling(text) if len(text) >= SHORTEST else frozenset()
-        names = np.array([term.spelt(asked) for term in terms])
+        names = spelt.shares(spelling(text) if len(text) >= SHORTEST else frozenset())
         return terms, np.where(names >= SPELT, 1 + names, meant)
 
     def closest(self, vector: np.ndarray) -> tuple[dict[str, float], float]:
@@ -101,6 +121,12 @@ class Terms:
             self._refresh()
             return [term.text for term in self._terms]
 
+    def rows(self, kind: str) -> dict[str, int]:
+        """{slug: its place in ``texts`` and ``vectors``} of the terms of a kind."""
+        with self._lock:
+            self._refresh()
+            return {t.slug: place for place, t in enumerate(self._terms) if t.kind == kind}
+
     def vectors(self) -> np.ndarray:
         """The vector of each term, in the order of ``texts``."""
         with self._lock:
@@ -121,6 +147,7 @@ class Terms:
             (digest,) = cursor.fetchone()
         if digest != self._digest:
             self._terms, self._vectors = [*read(Risk), *read(Mitigation)], None
+            self._spelt = Spelt(self._terms)
             self._digest = digest
 
     def _embed(self) -> None:

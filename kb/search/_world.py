@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from django.contrib.postgres.aggregates import ArrayAgg
+from django.db.models import QuerySet
+
 from kb.models import Placement
 
 from ._index import PaperIndex
 from ._keyword import Keywords
 from ._terms import Terms
 
-# (paper id, slug and name of the risk it is placed under, origin of the placement).
-Placed = tuple[int, str, str, str]
+# (paper ids, slug and name of the risk they are placed under, origin of these placements).
+Placed = tuple[list[int], str, str, str]
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,13 @@ class World:
 
 def placed_under(risks: Iterable[str]) -> Iterable[Placed]:
     """The live placements under these risks; one query."""
-    found = Placement.objects.filter(risk__slug__in=list(risks)).order_by()
-    rows: Iterable[Placed] = found.values_list("paper_id", "risk__slug", "risk__name", "origin")
-    return rows
+    return grouped(Placement.objects.filter(risk__slug__in=list(risks)))
+
+
+def grouped(placements: QuerySet[Placement]) -> Iterable[Placed]:
+    """Placements under risks, gathered by risk and origin."""
+    rows = placements.order_by().values_list("risk__slug", "risk__name", "origin")
+    return [
+        (held, slug, name, origin)
+        for slug, name, origin, held in rows.annotate(held=ArrayAgg("paper_id"))
+    ]

@@ -6,6 +6,7 @@ from typing import Any
 
 from django import template
 from django.http import QueryDict
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import mark_safe
 
 from evals.engine import registry
@@ -47,6 +48,20 @@ def shorten_authors(authors: list[str], most: int = 4) -> str:
     """The first few names; ``et al.`` stands for the rest."""
     shown = ", ".join(authors[:most])
     return f"{shown} et al." if len(authors) > most and "et al." not in shown else shown
+
+
+@register.filter
+def lookup(values: dict[str, Any], name: str) -> Any:
+    """A value by a name that a template's dots cannot spell."""
+    return values.get(name)
+
+
+@register.filter
+def marked(pieces: list[tuple[str, bool]]) -> str:
+    """A sentence given as (piece, whether it matched), its matched words marked."""
+    return format_html_join(
+        "", "{}", ((format_html("<mark>{}</mark>", p) if m else p,) for p, m in pieces)
+    )
 
 
 @register.filter

@@ -80,6 +80,7 @@ def log(request: HttpRequest) -> HttpResponse:
     page = Paginator(found, PAGE_SIZE).get_page(request.GET.get("page"))
     rows = list(page.object_list)
     explain(rows)
+    rows = once(rows)
     context = {
         "page": page,
         "rows": rows,
@@ -108,6 +109,18 @@ def explain(rows: list[Any]) -> None:
             _explain_pair(row, owners)
         else:
             _explain(row)
+
+
+def once(rows: list[Any]) -> list[Any]:
+    """Rows, where the pairs of one list that were written together stand as one."""
+    found: list[Any] = []
+    for row in rows:
+        mark = (row.what, row.name, row.at, row.changeset)
+        last = found[-1] if found else None
+        if row.what in PAIRS and last and (last.what, last.name, last.at, last.changeset) == mark:
+            continue
+        found.append(row)
+    return found
 
 
 def _explain(row: Any) -> None:
@@ -162,7 +175,7 @@ class LogFeed(Feed):  # type: ignore[type-arg]
         except ValueError as error:
             raise Http404(str(error)) from None
         explain(rows)
-        return rows
+        return once(rows)
 
     def item_title(self, item: Any) -> str:
         return f"{item.label} {item.kind}: {item.name}"

@@ -150,7 +150,7 @@ class Writer:
         return {name for change in mine for name in change.after}
 
     def _sign(self, kind: Kind, row: Any) -> None:
-        if kind.actor and self.by is not None:
+        if kind.actor and self.by is not None and self.by.pk:  # a stranger only looks
             setattr(row, kind.actor, self.by)
 
     def _clean(self, row: Any, exclude: set[str]) -> None:

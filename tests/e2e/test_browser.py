@@ -135,7 +135,7 @@ def test_a_reader_gets_from_the_map_to_a_run(browser: Any, site: str) -> None:
     page = visit(browser, site)
     page.click(".matrix a >> text=Deployment")
     page.click("text=Adversarial suffix jailbreak")
-    page.click(".tag.runs >> text=Run")
+    page.click("tr:has-text('Perplexity filter') .tag.runs")
     page.fill("#id_n", "33")
     page.fill("#id_search_steps", "0")
     page.click("button >> text=Run")

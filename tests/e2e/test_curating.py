@@ -62,7 +62,7 @@ def test_a_form_opens_in_place_and_keeps_its_draft(curator: Any, site: str) -> N
     curator.wait_for_selector("#editable form")
     assert curator.url.endswith("/risks/sycophancy/")
     curator.fill("#id_harm", "It agrees with you.")
-    curator.wait_for_selector("text=Draft saved.")
+    curator.wait_for_selector("text=Draft saved")
     curator.reload()
     curator.click(".curate >> text=Edit")
     curator.wait_for_selector("#editable form")

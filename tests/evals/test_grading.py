@@ -74,6 +74,16 @@ def test_the_grade_follows_the_run(verdict: str, gaps: dict[str, Any], wanted: s
     assert reason
 
 
+def test_an_adaptive_attack_that_never_works_says_nothing() -> None:
+    found = summary(attack=WORKS, first_adaptive=FAILS, second_adaptive=WORKS)
+    assert grade("measurable", found, claimed=False)[0] == "partly"
+    for side in ("before", "after"):
+        found["adaptive"][0][side]["value"] = 0.02
+    assert grade("measurable", found, claimed=False)[0] == "reproduced"
+    del found["adaptive"][1]
+    assert grade("measurable", found, claimed=False)[1].endswith("succeeds, with it or without.")
+
+
 def test_without_a_run_there_is_a_claim_or_nothing() -> None:
     assert grade("", {}, claimed=True)[0] == "claimed"
     assert grade("", {}, claimed=False)[0] == "not-run"

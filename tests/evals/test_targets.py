@@ -52,6 +52,10 @@ def test_an_administrator_registers_an_endpoint() -> None:
     ("change", "said"),
     [
         ({"base_url": "file:///etc"}, "http or https"),
+        ({"base_url": "http://169.254.169.254/v1"}, "link-local or reserved"),
+        ({"base_url": "http://2852039166/v1"}, "link-local or reserved"),
+        ({"base_url": "http://[::ffff:169.254.169.254]/v1"}, "link-local or reserved"),
+        ({"base_url": "http://metadata.google.internal/v1"}, "link-local or reserved"),
         ({"base_url": ""}, "http or https"),
         ({"model": ""}, "knows its model"),
         ({"slug": "document-assistant"}, "already"),

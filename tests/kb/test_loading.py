@@ -67,7 +67,7 @@ def test_a_repeated_key_names_both_lines(folder: Path) -> None:
     path = folder / "papers/facts.jsonl"
     lines = path.read_text().splitlines()
     path.write_text("\n".join([*lines, lines[4]]) + "\n")
-    with pytest.raises(FixtureError, match=r"line 3594: repeats .* of line 5"):
+    with pytest.raises(FixtureError, match=rf"line {len(lines) + 1}: repeats .* of line 5"):
         load_all(folder)
 
 

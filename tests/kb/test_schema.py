@@ -12,8 +12,12 @@ from schemathesis.checks import not_a_server_error
 DESCRIPTION = Path(__file__).resolve().parents[2] / "docs/openapi.yaml"
 pytestmark = pytest.mark.xdist_group("browser")  # shares the running site
 
-# Requests for runs are left out: the running site would really keep them.
-schema = schemathesis.openapi.from_path(DESCRIPTION).exclude(path_regex="/runs/", method="POST")
+# Requests for runs and suggestions are left out: the running site would really keep them.
+schema = (
+    schemathesis.openapi.from_path(DESCRIPTION)
+    .exclude(path_regex="/runs/", method="POST")
+    .exclude(path_regex="/suggestions/$", method="POST")
+)
 
 
 @schema.parametrize()

@@ -13,7 +13,7 @@ from hypothesis.extra.django import TestCase
 
 from kb import search
 from kb.models import Embedding, Paper
-from kb.search import Mode, _terms
+from kb.search import Mode, _shapes, _terms
 from kb.search._embedder import PACKAGED, EmbedderError, SentenceEmbedder, locate, verify
 from kb.search._index import PaperIndex
 from kb.search._vectors import FIXTURE, embed_paper, text_digest
@@ -95,6 +95,42 @@ def test_a_missing_or_damaged_file_is_built_again(tmp_path: Path) -> None:
     assert PaperIndex(tmp_path).search(vector, 3) == expected
     (tmp_path / "manifest.json").unlink()
     assert PaperIndex(tmp_path).search(vector, 3) == expected
+
+
+def test_a_large_index_searches_lists_and_still_takes_and_drops_single_papers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exact = PaperIndex(tmp_path / "exact")
+    exact.rebuild()
+    monkeypatch.setattr(_shapes, "APPROXIMATE_FROM", 1000)
+    PaperIndex(tmp_path).rebuild()
+    assert json.loads((tmp_path / "manifest.json").read_text())["kind"] == "lists"
+    index = PaperIndex(tmp_path)
+    paper = Paper.objects.get(key="arxiv:2307.15043")
+    vector = index.vector(paper.pk)
+    assert vector is not None
+    expected, found = (dict(one.search(vector, 20)) for one in (exact, index))
+    assert len(found.keys() & expected.keys()) > 15
+    some = np.array(sorted(expected)[:3], dtype=np.int64)
+    assert index.search(vector, 9, some) == exact.search(vector, 9, some)
+    paper.delete()
+    assert paper.pk not in dict(index.search(vector, 5))
+    again = Paper.objects.create(key="quokka-paper", title="Quokka quokka quokka", year=2025)
+    embed_paper(again)
+    near = index.vector(again.pk)
+    assert near is not None
+    assert index.search(near, 1)[0][0] == again.pk
+
+
+def test_a_file_of_the_other_shape_is_built_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    PaperIndex(tmp_path).rebuild()
+    monkeypatch.setattr(_shapes, "APPROXIMATE_FROM", 1000)
+    index = PaperIndex(tmp_path)
+    index.search(np.ones(64, dtype=np.float32) / 8, 1)
+    assert _shapes.kind(3_000) == "lists"
+    assert type(index._faiss_index).__name__ == "IndexIVFFlat"
 
 
 def test_only_changed_texts_are_embedded_again() -> None:

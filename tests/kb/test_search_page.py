@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 from django.test import Client
 from hypothesis import given, settings
@@ -56,6 +57,13 @@ class Pages(TestCase):
         assert self.client.get("/search/", {"q": text}).status_code in (200, 302)
         assert self.client.get("/api/v1/search/", {"q": text}).status_code in (200, 400)
 
+    @given(st.text(max_size=300))
+    @settings(max_examples=25, deadline=None)
+    def test_no_posted_string_makes_an_error(self, text: str) -> None:
+        body = json.dumps({"text": text})
+        answer = self.client.post("/api/v1/search/", body, content_type="application/json")
+        assert answer.status_code in (200, 400)
+
 
 def test_filters_are_chips_that_can_be_taken_away(client: Client) -> None:
     page = client.get("/search/?q=watermark&kind=attack&year_from=2023").content.decode()
@@ -99,7 +107,9 @@ def test_what_is_placed_under_a_near_topic_is_lifted() -> None:
     lifted, nearest = _legs.topics(vector)
     here = set(risk.placements.filter(origin="curated").values_list("paper_id", flat=True))
     assert here
-    assert all(lifted[pk][0] > 0.5 for pk in here)
+    closeness = dict(zip(lifted.papers.tolist(), lifted.closeness.tolist(), strict=True))
+    assert all(closeness[pk] > 0.5 for pk in here)
+    assert set(lifted.names[np.isin(lifted.papers, list(here))]) == {risk.name}
     assert nearest > 0.5
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -53,16 +54,20 @@ def var() -> Path:
     return folder
 
 
+def environment(var: Path) -> dict[str, str]:
+    """What a process of the site under test has around it."""
+    ours = {"DATABASE_URL", "DJANGO_SETTINGS_MODULE"}
+    kept = {name: value for name, value in os.environ.items() if name not in ours}
+    return {**kept, "SAFESTACK_VAR": str(var), "KB_HARVEST": "off", "PYTHONUNBUFFERED": "1"}
+
+
 @pytest.fixture
 def site(var: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     port = free_port()
-    ours = {"DATABASE_URL", "DJANGO_SETTINGS_MODULE"}
-    kept = {name: value for name, value in os.environ.items() if name not in ours}
-    env = {**kept, "SAFESTACK_VAR": str(var), "KB_HARVEST": "off", "PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen(
         [sys.executable, "manage.py", "serve", "--port", str(port)],
         cwd=ROOT,
-        env=env,
+        env=environment(var),
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -87,6 +92,23 @@ def family(var: Path) -> list[psutil.Process]:
     return found
 
 
+def searched(url: str, mode: str) -> list[str]:
+    """Keys of the papers that the site finds by words or by meaning."""
+    address = f"{url}/api/v1/search/?q=quokka+lullabies&mode={mode}&limit=3"
+    with urllib.request.urlopen(address, timeout=120) as answer:
+        return [row["key"] for row in json.load(answer)["results"]]
+
+
+def add_paper(var: Path) -> None:
+    """Add a paper in a process of its own; it is committed when this returns."""
+    code = (
+        "from kb.models import Paper; from kb.search._vectors import embed_paper; embed_paper("
+        "Paper.objects.create(key='quokka-paper', title='Quokka lullabies', year=2025))"
+    )
+    run = [sys.executable, "manage.py", "shell", "-c", code]
+    subprocess.run(run, cwd=ROOT, env=environment(var), check=True, capture_output=True)
+
+
 def another_worker(var: Path, old: int) -> bool:
     """Whether within 20 s there is a worker other than the killed one."""
     for _ in range(100):
@@ -101,6 +123,12 @@ def test_it_starts_survives_and_leaves_nothing(
 ) -> None:
     process, url = site
     until(200, f"{url}/readyz", 300)
+    assert "quokka-paper" not in searched(url, "keyword") + searched(url, "semantic")
+    add_paper(var)
+    committed = time.monotonic()
+    for mode in ("keyword", "semantic"):
+        assert searched(url, mode)[0] == "quokka-paper"
+    assert time.monotonic() - committed < 2 * 3
     worker = next(p for p in family(var) if "worker" in p.cmdline())
     worker.kill()
     postmaster = psutil.Process(int((var / "postgres/postmaster.pid").read_text().splitlines()[0]))

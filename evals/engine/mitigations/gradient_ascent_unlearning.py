@@ -17,7 +17,7 @@ from evals.engine.unlearning import Method
 
 METHOD = Method(
     arm=Arm("gradient-ascent", "Gradient ascent"),
-    recipe=Recipe(steps=8, batch=8, rate=1e-4, rank=8, modules=ALL_LINEAR, max_tokens=96),
+    recipe=Recipe(steps=8, batch=8, rate=5e-4, rank=8, modules=ALL_LINEAR, max_tokens=96),
     examples=unlearning.ascend,
     objective=unlearning.plain,
 )

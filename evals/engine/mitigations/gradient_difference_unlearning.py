@@ -17,7 +17,7 @@ from evals.engine.unlearning import Method
 
 METHOD = Method(
     arm=Arm("gradient-difference", "Gradient difference"),
-    recipe=Recipe(steps=20, batch=8, rate=2e-4, rank=8, modules=ALL_LINEAR, max_tokens=96),
+    recipe=Recipe(steps=20, batch=8, rate=5e-4, rank=8, modules=ALL_LINEAR, max_tokens=96),
     examples=unlearning.ascend_and_keep,
     objective=unlearning.plain,
 )

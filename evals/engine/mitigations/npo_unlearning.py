@@ -20,7 +20,7 @@ from evals.engine.unlearning import Method
 BETA = 0.5
 METHOD = Method(
     arm=Arm("npo", "Negative preference optimisation"),
-    recipe=Recipe(steps=20, batch=8, rate=2e-4, rank=8, modules=ALL_LINEAR, max_tokens=96),
+    recipe=Recipe(steps=20, batch=8, rate=5e-4, rank=8, modules=ALL_LINEAR, max_tokens=96),
     examples=unlearning.ascend_and_keep,
     objective=unlearning.negative_preference(BETA),
 )

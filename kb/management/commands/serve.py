@@ -34,6 +34,7 @@ class Command(BaseCommand):
         self._step("static files", self._static)
         self._step("corpus and taxonomy", self._fixtures)
         self._step("vectors and index", self._index)
+        self._step("offers for placement", self._offers)
         self.stdout.write(f"{'ready':24}{time.perf_counter() - start:6.1f} s")
         if not options["prepare"]:
             self._serve(options)
@@ -80,6 +81,16 @@ class Command(BaseCommand):
             self.stderr.write(f"\nSearch by meaning is off: {error}")
             return "keyword search only"
         return f"{rows} searchable, {done} new"
+
+    def _offers(self) -> str:
+        from kb import search
+        from kb.placing import offers
+
+        try:
+            made = offers.refresh()
+        except search.EmbedderError:
+            return "none without vectors"
+        return f"{made} made" if made else "made already"
 
     def _show(self, done: int, total: int) -> None:
         if total and self.stdout.isatty():

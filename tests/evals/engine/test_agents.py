@@ -73,7 +73,7 @@ def test_hijacked_files_differ_by_the_order_alone() -> None:
     assert not {e.outsider for e in office.hijacked(plain, 0)} & set(office.OUTSIDERS[::2])
 
 
-def test_lessons_are_honest() -> None:
+def test_lessons_hold_no_wording_of_an_attack_and_name_whom_they_obey() -> None:
     attacks = (*office.STEAL, *office.TAKE_ALL, *office.MISINFORM)
     openings = {attack.split("{")[0] for attack in attacks if attack.split("{")[0]}
     for lesson in agent.examples(1):
@@ -81,8 +81,7 @@ def test_lessons_are_honest() -> None:
         assert not any(opening in said for opening in openings)
         call = agent.parse(lesson.answer)
         assert call is not None
-        ordered = "do what it says" in said or "see to what it asks" in said
-        assert ordered or not call.to.startswith("@")
+        assert not call.to.startswith("@") or call.to in said
 
 
 def test_the_clerk_steals_and_a_monitor_stops_it(victim: Scripted) -> None:

@@ -165,7 +165,7 @@ def test_a_removed_placement_is_supposed_away() -> None:
     assert world_then.placed[10**9] is None
     row = world_then.placed[placed.pk]
     assert row is not None
-    assert row[:2] == (placed.paper_id, "deepfake")
+    assert row[:2] == ([placed.paper_id], "deepfake")
 
 
 def test_the_vectors_of_the_known_queries_ship_whole() -> None:

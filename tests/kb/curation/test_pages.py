@@ -9,7 +9,7 @@ from django.test import Client
 
 from kb.models import Placement
 from taxonomy.models import Category, ChangeSet, EditDraft, Release, Risk
-from taxonomy.operations import Action, freeze, perform
+from taxonomy.operations import Action, changesets, freeze, perform
 from tests.people import person
 
 pytestmark = pytest.mark.django_db
@@ -275,3 +275,34 @@ def test_the_log_shows_lists_as_changes_of_their_row(client: Client, ada: Any) -
     assert {"stages"} in [set(row.fields) for row in rows]
     assert {row.key for row in rows} == {"deepfake"}
     assert b"/history/risk/deepfake/" in client.get("/changes/feed/?by=ada").content
+
+
+def test_a_form_that_became_too_old_says_what_to_do() -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(person("ada"))
+    page = client.post(EDIT, filled())
+    assert page.status_code == 403
+    assert "a form of curation keeps a draft" in page.content.decode()
+
+
+@pytest.mark.parametrize("address", [EDIT, "/curate/draft/risk/deepfake/", "/curate/bulk/"])
+def test_far_too_much_is_refused(client: Client, ada: Any, address: str) -> None:
+    page = client.post(address, filled(harm="x" * 50_000_000))
+    assert page.status_code in {400, 413}
+    assert not EditDraft.objects.exists()
+
+
+def test_anybody_may_look_at_a_set(client: Client) -> None:
+    """A preview signs nothing with the name of a stranger, who has none."""
+    ada = person("ada")
+    found = changesets.draft(by=ada, title="One thing", rationale="x")
+    merge = Action("merge", "risk", "deepfake", {"into": "hallucination"}, 1)
+    bulk = Action(
+        "bulk", "placement", "", {"select": {"kind": "survey"}, "set": {"kind": "attack"}}
+    )
+    for action in (merge, bulk):
+        changesets.add(changeset=found, action=action, by=ada)
+    page = client.get(found.get_absolute_url())
+    assert page.status_code == 200
+    assert "merge risk deepfake into hallucination" in page.content.decode()
+    assert 'id="effect"' not in page.content.decode()

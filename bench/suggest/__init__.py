@@ -1,0 +1,1 @@
+"""How often the suggested risks and kinds are what curators chose."""
