@@ -14,7 +14,7 @@ from taxonomy.kinds import get
 from taxonomy.models import ChangeSet
 from taxonomy.operations import Action, Invalid, perform
 from taxonomy.operations.actions import handles, require, target
-from taxonomy.operations.nodes import _not_to_retired
+from taxonomy.operations.nodes import not_to_retired
 from taxonomy.operations.values import decode
 from taxonomy.operations.writer import Writer, again_after_collision
 
@@ -41,7 +41,7 @@ def place(writer: Writer, action: Action) -> None:
     chosen = [decode(kind, {"risk": name}, ("risk",))["risk"] for name in dict.fromkeys(names)]
     there = {p.risk_id: p for p in Placement.objects.select_for_update().filter(paper=paper)}
     for risk in chosen:
-        _not_to_retired({"risk": risk})
+        not_to_retired({"risk": risk})
         if risk.pk in there:
             writer.update(kind, there[risk.pk], wanted)
         else:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-# From so many vectors on lists are searched; one list in eight finds 95 % of the true ten.
+# From so many vectors on lists are searched, one in eight of them.
 APPROXIMATE_FROM = 50_000
 PROBED = 8
 # Centres are learnt from so many vectors each; FAISS warns below 39.
@@ -98,7 +98,7 @@ def held(index: Any) -> np.ndarray:
 
 
 def one_thread() -> None:
-    """A single query is searched faster by one thread: 0.05 ms against 8 ms with two."""
+    """A single query is searched faster by one thread: waking a second takes longer."""
     import faiss
 
     faiss.omp_set_num_threads(1)

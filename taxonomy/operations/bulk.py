@@ -11,7 +11,7 @@ from taxonomy.kinds import Kind, get
 
 from .actions import Action, handles
 from .errors import Invalid
-from .nodes import _not_to_retired
+from .nodes import not_to_retired
 from .values import decode, named
 from .writer import Writer
 
@@ -73,7 +73,7 @@ def _set(writer: Writer, kind: Kind, rows: list[Any], given: Any) -> None:
     if not isinstance(given, dict) or not given:
         raise Invalid({"set": f"Say what to set: {', '.join(SET)}."})
     wanted = decode(kind, given, SET)
-    _not_to_retired(wanted)
+    not_to_retired(wanted)
     places = [name for name in ("risk", "category") if wanted.get(name) is not None]
     if len(places) > 1:
         raise Invalid({"set": "A placement stands under a risk or a category, not both."})
@@ -109,7 +109,7 @@ def _add(writer: Writer, kind: Kind, given: Any) -> None:
         raise Invalid({"add": f"Say papers (1 to {MOST} keys), a risk or category, and a kind."})
     rest = {name: value for name, value in given.items() if name != "papers"}
     wanted = decode(kind, rest, ("risk", "category", "kind", "evidence"))
-    _not_to_retired(wanted)
+    not_to_retired(wanted)
     for key in papers:
         row = decode(kind, {"paper": key}, ("paper",))
         where = {"risk": wanted.get("risk"), "category": wanted.get("category"), **row}

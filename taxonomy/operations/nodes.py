@@ -23,7 +23,7 @@ def edit(writer: Writer, action: Action) -> None:
         wanted["framework_version"] = row.entry.framework.version
     if "origin" in kind.inner:
         wanted["origin"] = "curated"
-    _not_to_retired(wanted)
+    not_to_retired(wanted)
     writer.update(kind, row, wanted)
 
 
@@ -36,7 +36,7 @@ def create(writer: Writer, action: Action) -> None:
     missing = [name for name in _needed(kind) if wanted.get(name) in (None, "", [])]
     if missing:
         raise Invalid(dict.fromkeys(missing, "This is needed."))
-    _not_to_retired(wanted)
+    not_to_retired(wanted)
     if kind.model is Category:
         if wanted.get("parent"):
             wanted["stage"] = wanted["parent"].stage
@@ -73,7 +73,7 @@ def _last_position() -> int:
     return (last or 0) + 1
 
 
-def _not_to_retired(wanted: dict[str, Any]) -> None:
+def not_to_retired(wanted: dict[str, Any]) -> None:
     """Nothing new is put under a retired risk or category."""
     for name in ("risk", "category", "parent"):
         row = wanted.get(name)
@@ -132,7 +132,7 @@ def move(writer: Writer, action: Action) -> None:
     if action.kind == "risk":
         kind, row = target(writer, action, action.fields)
         wanted = values(action, kind, ("category",))
-        _not_to_retired(wanted)
+        not_to_retired(wanted)
         writer.update(kind, row, wanted)
     elif action.kind == "category":
         _move_category(writer, action)
@@ -147,7 +147,7 @@ def _move_category(writer: Writer, action: Action) -> None:
     wanted = decode(kind, fields, ("parent", "stage"))
     parent = wanted.get("parent", row.parent if "stage" not in wanted else None)
     _refuse_circle(row, parent)
-    _not_to_retired({"parent": parent})
+    not_to_retired({"parent": parent})
     stage = parent.stage if parent else wanted.get("stage", row.stage)
     writer.update(kind, row, {"parent": parent, "stage": stage})
     for node in row.descendants():
