@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cached_property
 from typing import Any
 
 import django_filters as filters
@@ -154,7 +155,13 @@ class PaperFilter(filters.FilterSet):
         return condition
 
     def _asked(self, name: str, leave_out: str) -> Any:
-        return None if name == leave_out else self.form.cleaned_data.get(name)
+        return None if name == leave_out else self._given.get(name)
+
+    @cached_property
+    def _given(self) -> dict[str, Any]:
+        """What was asked for, its rows as lists: an empty set of rows costs time to look at."""
+        given = self.form.cleaned_data
+        return {n: list(v) if isinstance(v, QuerySet) else v for n, v in given.items()}
 
 
 def _shown(field: forms.Field, value: str) -> str:

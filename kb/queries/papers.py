@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import Any
 
 from django.contrib.postgres.aggregates import ArrayAgg
 from django.db.models import Case, Count, F, Max, Prefetch, Q, QuerySet, When
-from django.db.models.functions import Coalesce
 
 from kb import search
 from kb.filters import PaperFilter
 from kb.models import Kind, Paper, Placement, Proposal
-from taxonomy.models import Stage
+from taxonomy.models import Risk, Stage
 
 ORDERINGS = {
     "newest": ("-year", "key"),
     "oldest": ("year", "key"),
     "title": ("title", "key"),
 }
-STAGE = Coalesce("risk__category__stage__slug", "category__stage__slug")
 CURATED_FIRST = Case(When(origin="curated", then=0), default=1)
 FACET_ROWS = 12
 
@@ -124,8 +121,14 @@ class _Counted:
 
     def __init__(self, filterset: PaperFilter, base: QuerySet[Paper]) -> None:
         self.filterset, self.base = filterset, base
-        self.risks: dict[str, str] = {}
-        self._groups: dict[str, list[tuple[Any, ...]]] = {}
+        risks = Risk.objects.values_list("pk", "slug", "name", "category__stage__slug")
+        self._risks = {pk: (slug, name, stage) for pk, slug, name, stage in risks}
+        self._groups: dict[str, list[tuple[str, str, str, list[int]]]] = {}
+
+    @property
+    def risks(self) -> dict[str, str]:
+        """{slug: name} of all risks."""
+        return {slug: name for slug, name, _ in self._risks.values()}
 
     def values(self, name: str, labels: dict[str, str], in_order: bool = False) -> list[FacetValue]:
         """The values of one facet, the most frequent first or in the order of ``labels``."""
@@ -143,18 +146,26 @@ class _Counted:
         found.sort(key=lambda v: order.index(v.value) if in_order else (-v.count, v.value))
         return found[:FACET_ROWS] + [v for v in found[FACET_ROWS:] if v.active]
 
-    def _grouped(self, leave_out: str) -> list[tuple[Any, ...]]:
-        """(stage, kind, risk, ids of papers) of what the filter without one facet leaves."""
+    def _grouped(self, leave_out: str) -> list[tuple[str, str, str, list[int]]]:
+        """(stage, kind, risk, ids of papers) of what the filter without one facet leaves.
+
+        Grouped by keys alone, which costs half of what grouping by joined names does.
+        """
         if leave_out not in self._groups:
             left = self.filterset.narrow(self.base, leave_out).order_by()
             placed = Placement.objects.filter(self.filterset.placed(leave_out)).order_by()
             if left.query.where:
                 placed = placed.filter(paper__in=left.values("pk"))
-            columns = placed.values_list(STAGE, "kind", "risk__slug", "risk__name")
-            rows = list(columns.annotate(held=ArrayAgg("paper_id")))
-            self.risks |= {risk: label for _, _, risk, label, _ in rows if risk}
-            self._groups[leave_out] = rows
+            columns = placed.values_list("category__stage__slug", "kind", "risk_id")
+            rows = columns.annotate(held=ArrayAgg("paper_id"))
+            self._groups[leave_out] = [self._named(*row) for row in rows]
         return self._groups[leave_out]
+
+    def _named(
+        self, stage: str | None, kind: str, risk: int | None, held: list[int]
+    ) -> tuple[str, str, str, list[int]]:
+        slug, _, below = self._risks.get(risk or 0, ("", "", stage or ""))
+        return below, kind, slug, held
 
 
 def _reviewed_facet(filterset: PaperFilter, base: QuerySet[Paper]) -> Facet:
