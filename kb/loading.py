@@ -22,7 +22,7 @@ from .models import Decision, Paper, PaperRedirect, Placement, Proposal, Provena
 
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
 FACTS = ["title", "authors", "year", "venue", "arxiv_id", "doi", "url", "lists", "survey_cited"]
-WRITTEN = ["summary", "summary_basis", "status"]
+WRITTEN = ["tldr", "summary", "summary_basis", "status"]
 
 
 def load_all(folder: Path = FIXTURES) -> dict[str, dict[str, int]] | None:
@@ -60,11 +60,14 @@ def _runs(folder: Path) -> dict[str, int]:
 
 
 def load_papers(folder: Path) -> dict[str, int]:
-    """Facts of every paper, with the summaries of the curated ones."""
+    """Facts of every paper, plain words where they are written, summaries of curated ones."""
     written = {row["key"]: row for _, _, row in _curated(folder)}
+    plain = dict(_plain_words(folder))
     found = []
     for path, line, row in [*_facts(folder), *_landmarks(folder)]:
-        found.append(check(path, line, _paper(row, written.get(row["key"], {}))))
+        paper = _paper(row, written.get(row["key"], {}))
+        paper.tldr = plain.get(row["key"], "")
+        found.append(check(path, line, paper))
     elsewhere = _elsewhere()
     return sync([row for row in found if row.key not in elsewhere], "key", FACTS + WRITTEN)
 
@@ -136,6 +139,15 @@ def _landmarks(folder: Path) -> Iterator[tuple[Path, int, Row]]:
     for path, line, row in _curated(folder):
         if "landmark" in row:
             yield path, line, {"key": row["key"], **row["landmark"]}
+
+
+def _plain_words(folder: Path) -> Iterator[tuple[str, str]]:
+    """(key, what the paper found in plain words), for curated papers and others."""
+    path = folder / "papers/tldr.jsonl"
+    for line, row in rows(path, "key") if path.exists() else ():
+        if not row.get("tldr"):
+            raise FixtureError(path, line, f"{row['key']} has no tldr")
+        yield row["key"], row["tldr"]
 
 
 def _curated(folder: Path) -> Iterator[tuple[Path, int, Row]]:

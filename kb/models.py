@@ -103,6 +103,9 @@ class Paper(models.Model):
     survey_cited = models.BooleanField(
         null=True, blank=True, help_text="known to be cited by the survey; empty is unknown"
     )
+    tldr = models.TextField(
+        "in plain words", blank=True, help_text="what it found, as one would tell a newcomer"
+    )
     summary = models.TextField(blank=True)
     summary_basis = models.CharField(max_length=10, choices=Basis, blank=True)
     abstract = models.TextField(blank=True)
@@ -116,6 +119,7 @@ class Paper(models.Model):
     search = models.GeneratedField(
         expression=SearchVector("title", weight="A", config="english")
         + SearchVector("summary", weight="B", config="english")
+        + SearchVector("tldr", weight="D", config="english")
         + SearchVector("abstract", weight="C", config="english"),
         output_field=SearchVectorField(),
         db_persist=True,
@@ -147,7 +151,7 @@ class Paper(models.Model):
                 name="abstract_has_source",
             ),
         )
-        triggers = (note_change("id", "title", "summary", "abstract"),)
+        triggers = (note_change("id", "title", "tldr", "summary", "abstract"),)
 
     def __str__(self) -> str:
         return self.title
@@ -164,8 +168,8 @@ class Paper(models.Model):
 
     @property
     def text(self) -> str:
-        """What is embedded: the title, then the abstract if harvested, else our summary."""
-        return "\n".join(filter(None, [self.title, self.abstract or self.summary]))
+        """What is embedded: the title, the plain words, then the abstract, else our summary."""
+        return "\n".join(filter(None, [self.title, self.tldr, self.abstract or self.summary]))
 
 
 class PaperRedirect(models.Model):

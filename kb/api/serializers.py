@@ -89,6 +89,7 @@ class PaperRow(s.ModelSerializer[Paper]):
             "doi",
             "url",
             "status",
+            "tldr",
             "summary",
             "summary_basis",
             "survey_cited",

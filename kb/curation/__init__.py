@@ -32,7 +32,8 @@ def _placements() -> Rows:
 
 
 EDITABLE = (
-    "title", "authors", "year", "venue", "arxiv_id", "doi", "url", "summary", "summary_basis",
+    "title", "authors", "year", "venue", "arxiv_id", "doi", "url", "tldr", "summary",
+    "summary_basis",
 )  # fmt: skip
 INNER = ("key", "lists", "survey_cited", "status", "abstract", "abstract_source", "extra")
 

@@ -17,7 +17,7 @@ from taxonomy.models import ChangeSet
 from taxonomy.operations import Change, changesets
 
 QUERIES = settings.BASE_DIR / "bench/search/queries.jsonl"
-TEXT = {"title", "summary", "abstract"}
+TEXT = {"title", "tldr", "summary", "abstract"}
 PLACE = {"risk", "category", "paper", "origin"}
 MOST = 20
 

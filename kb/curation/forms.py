@@ -26,6 +26,7 @@ LONG = {
     "harm",
     "note",
     "summary",
+    "tldr",
 }
 LABELS = {
     "attacker_needs": "What it takes",
@@ -37,11 +38,13 @@ LABELS = {
     "slug": "Name in addresses",
     "stages": "Stages",
     "summary_basis": "Summary written from",
+    "tldr": "In plain words",
 }
 HELP = {
     "aliases": "One a line.",
     "authors": "One a line.",
     "open_questions": "One a line.",
+    "tldr": "What was found, as one would tell a newcomer: no jargon, no acronyms.",
     "slug": "Small letters, digits and hyphens. It never changes.",
     "paper": "Key of the paper, such as arxiv:2307.15043.",
     "claim_source": "Such as arxiv:2307.15043.",

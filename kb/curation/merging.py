@@ -19,6 +19,7 @@ FILLED = (
     "arxiv_id",
     "doi",
     "url",
+    "tldr",
     "summary",
     "summary_basis",
     "abstract",

@@ -26,7 +26,7 @@ def _lines(paper: Paper) -> list[tuple[str, str]]:
         ("DO", paper.doi),
         ("AN", f"arXiv:{paper.arxiv_id}" if paper.arxiv_id else ""),
         ("UR", paper.url),
-        ("N1", paper.summary),
+        ("N1", " ".join(filter(None, [paper.tldr, paper.summary]))),
         *((t, v) for t, vs in kept.get("fields", {}).items() if t not in PLACED for v in vs),
     ]
     filled = [(tag, " ".join(value.split())) for tag, value in tags if value.strip()]

@@ -10,7 +10,10 @@ from typing import Any
 
 from kb.models import Paper, Placement
 
-FACTS = ("key", "title", "authors", "year", "venue", "arxiv_id", "doi", "url", "status", "summary")
+FACTS = (
+    "key", "title", "authors", "year", "venue", "arxiv_id", "doi", "url", "status", "tldr",
+    "summary",
+)  # fmt: skip
 # A spreadsheet takes a cell that begins so for a formula (OWASP, CSV injection).
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 

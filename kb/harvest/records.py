@@ -34,6 +34,7 @@ class Record:
     url: str = ""
     abstract: str = ""
     summary: str = ""
+    tldr: str = ""
     key: str = ""
     extra: Mapping[str, Any] = field(default_factory=dict)
     problem: str = ""
@@ -79,6 +80,7 @@ def made(line: int, values: Mapping[str, Any], extra: Mapping[str, Any]) -> Reco
         url=text.get("url", ""),
         abstract=text.get("abstract", ""),
         summary=text.get("summary", ""),
+        tldr=text.get("tldr", ""),
         key=text.get("key", ""),
         extra=cleaned(extra),
     )

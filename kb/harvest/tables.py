@@ -25,6 +25,7 @@ CALLED = {
     "url": ("url", "link", "pdfurl"),
     "abstract": ("abstract", "abstractnote"),
     "summary": ("summary",),
+    "tldr": ("tldr",),
     "key": ("key",),
 }  # fmt: skip
 KNOWN = {called: name for name, names in CALLED.items() for called in names}

@@ -29,6 +29,7 @@ SURE = 0.93  # cosine from which two texts are shown as perhaps one paper
 LIKELY = 0.78  # the same, where titles or authors speak for it too
 SAME_WORDS = 0.6  # share of the words of both titles that are common
 SAME_AUTHORS = 2
+TEXTS = ("title", "tldr", "abstract", "summary")  # of which a paper's vector is made
 
 
 def waiting(batch: PaperImport) -> Any:
@@ -114,7 +115,7 @@ def _compare(rows: Sequence[ImportRow]) -> str:
 
 def text_of(record: Record) -> str:
     """What will be embedded of the paper, if it becomes one."""
-    return Paper(title=record.title, abstract=record.abstract, summary=record.summary).text
+    return Paper(**{name: getattr(record, name) for name in TEXTS}).text
 
 
 def nearest(record: Record, near: Sequence[tuple[Paper, float]]) -> Verdict | None:

@@ -247,6 +247,7 @@ def values_of(record: Record, source: str, key: str = "") -> dict[str, Any]:
         "doi": record.doi,
         "url": url,
         "summary": record.summary,
+        "tldr": record.tldr,
         "abstract": record.abstract,
         "abstract_source": source if record.abstract else "",
         "extra": extra,

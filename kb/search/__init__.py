@@ -161,7 +161,7 @@ def why(query: Query, papers: Iterable[Paper]) -> dict[int, list[tuple[str, bool
 
     wanted = KEYWORDS.idf(query.lexemes)
     stem = KEYWORDS.current().words.stem
-    texts = {paper.pk: "\n".join([paper.summary, paper.abstract]) for paper in papers}
+    texts = {paper.pk: "\n".join([paper.tldr, paper.summary, paper.abstract]) for paper in papers}
     return {pk: passage(text, wanted, stem) for pk, text in texts.items()}
 
 

@@ -21,7 +21,7 @@ from ._postings import Counts, Postings, parse
 from ._words import Words, tokens
 
 ACRONYM = re.compile(r"[A-Z][A-Z0-9-]{1,6}")
-ROWS = "SELECT id, title, summary, abstract, search::text FROM kb_paper"
+ROWS = "SELECT id, title, tldr, summary, abstract, search::text FROM kb_paper"
 
 
 @dataclass
@@ -106,9 +106,9 @@ def _read(
     documents, texts, titles = {}, [], {}
     with connection.cursor() as cursor:
         cursor.execute(sql, params)
-        for pk, title, summary, abstract, tsvector in cursor:
+        for pk, title, tldr, summary, abstract, tsvector in cursor:
             documents[pk] = parse(tsvector)
-            texts.append(f"{title}. {summary} {abstract}")
+            texts.append(f"{title}. {tldr} {summary} {abstract}")
             titles[plain_title(title)] = pk
     return documents, texts, titles
 

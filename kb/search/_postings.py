@@ -14,8 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# Fields are PostgreSQL's weight labels: A is the title, B our summary, C the abstract.
-FIELDS = "ABC"
+# Fields are PostgreSQL's weight labels: A is the title, B our summary, C the abstract, and D,
+# which PostgreSQL leaves unwritten, the plain words.
+FIELDS = "ABCD"
 LEXEME = re.compile(r"'((?:[^']|'')*)':([\dABCD,]+)")
 MERGE_AT = 500
 
@@ -27,16 +28,21 @@ class Bm25:
     """How counts become a score: weight and length normalisation of each field."""
 
     k1: float = 1.2
-    weights: tuple[float, ...] = (2.0, 1.0, 1.0)
-    b: tuple[float, ...] = (0.5, 0.6, 0.6)
+    weights: tuple[float, ...] = (2.0, 1.0, 1.0, 1.0)
+    b: tuple[float, ...] = (0.5, 0.6, 0.6, 0.6)
 
 
 def parse(tsvector: str) -> Counts:
     """{lexeme: its count in each field} of a tsvector's text form."""
     return {
-        lexeme.replace("''", "'"): tuple(places.count(label) for label in FIELDS)
-        for lexeme, places in LEXEME.findall(tsvector)
+        lexeme.replace("''", "'"): _by_field(places) for lexeme, places in LEXEME.findall(tsvector)
     }
+
+
+def _by_field(places: str) -> tuple[int, ...]:
+    """How many of the places, such as ``3A,7B,12``, lie in each field."""
+    written = [places.count(label) for label in FIELDS[:-1]]
+    return (*written, places.count(",") + 1 - sum(written))
 
 
 def parse_plain(tsvector: str) -> dict[str, int]:

@@ -50,12 +50,12 @@ class Supposition:
 def suppose(papers: Sequence[int], placements: Sequence[int], terms: bool) -> Supposition:
     """Read how these rows are within the open transaction; ``terms`` reads every term."""
     found = Supposition()
-    for paper in Paper.objects.only("title", "summary", "abstract").filter(pk__in=papers):
+    for paper in Paper.objects.only("title", "tldr", "summary", "abstract").filter(pk__in=papers):
         found.texts[paper.pk] = paper.text
     found.gone = [pk for pk in papers if pk not in found.texts]
     with connection.cursor() as cursor:
         cursor.execute(f"{ROWS} WHERE id = ANY(%s)", [list(found.texts)])
-        found.counts = {row[0]: parse(row[4]) for row in cursor}
+        found.counts = {row[0]: parse(row[-1]) for row in cursor}
     found.placed = dict.fromkeys(placements)
     rows = Placement.objects.filter(pk__in=placements, risk__isnull=False).order_by()
     for pk, paper_id, slug, name, origin in rows.values_list(

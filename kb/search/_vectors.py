@@ -25,7 +25,7 @@ def text_digest(text: str) -> str:
 
 def stale() -> dict[int, tuple[str, str]]:
     """{paper id: (text, digest)} of every paper whose present text has no vector."""
-    papers = Paper.objects.only("title", "abstract", "summary")
+    papers = Paper.objects.only("title", "tldr", "abstract", "summary")
     current = {paper.pk: (paper.text, text_digest(paper.text)) for paper in papers}
     known = dict(
         Embedding.objects.filter(model=embedder().name).values_list("paper_id", "text_digest")

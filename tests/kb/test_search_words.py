@@ -21,19 +21,24 @@ def scores(postings: Postings, **query: float) -> dict[int, float]:
 
 
 def test_a_rare_word_outweighs_a_usual_one() -> None:
-    documents = {n: {"usual": (1, 0, 0)} for n in range(20)} | {20: {"rare": (1, 0, 0)}}
+    documents = {n: {"usual": (1, 0, 0, 0)} for n in range(20)} | {20: {"rare": (1, 0, 0, 0)}}
     found = scores(Postings(documents), usual=1.0, rare=1.0)
     assert found[20] > 3 * found[0] > 0
 
 
 def test_idf_is_the_textbook_one() -> None:
-    postings = Postings({n: {"a": (1, 0, 0)} if n < 3 else {"b": (1, 0, 0)} for n in range(10)})
+    postings = Postings(
+        {n: {"a": (1, 0, 0, 0)} if n < 3 else {"b": (1, 0, 0, 0)} for n in range(10)}
+    )
     assert postings.idf("a") == pytest.approx(np.log(1 + (10 - 3 + 0.5) / (3 + 0.5)))
     assert postings.idf("nowhere") == pytest.approx(np.log(1 + 10.5 / 0.5))
 
 
 def test_a_word_in_the_title_counts_for_more() -> None:
-    documents = {1: {"x": (1, 0, 0), "y": (0, 1, 0)}, 2: {"y": (1, 0, 0), "x": (0, 1, 0)}}
+    documents = {
+        1: {"x": (1, 0, 0, 0), "y": (0, 1, 0, 0)},
+        2: {"y": (1, 0, 0, 0), "x": (0, 1, 0, 0)},
+    }
     found = scores(Postings(documents), x=1.0)
     assert found[1] > found[2] > 0
 
@@ -41,10 +46,10 @@ def test_a_word_in_the_title_counts_for_more() -> None:
 def test_replacing_documents_is_building_anew() -> None:
     rng = np.random.default_rng(1)
     documents = {
-        n: {f"w{i}": (1, 0, int(rng.integers(3))) for i in rng.choice(40, 6, replace=False)}
+        n: {f"w{i}": (1, 0, int(rng.integers(3)), 0) for i in rng.choice(40, 6, replace=False)}
         for n in range(MERGE_AT + 50)
     }
-    changed = Postings({n: {"w1": (9, 0, 0)} for n in documents})
+    changed = Postings({n: {"w1": (9, 0, 0, 0)} for n in documents})
     changed.replace(list(documents), documents)
     anew = Postings(documents)
     query = {"w1": 1.0, "w2": 1.0}
@@ -54,15 +59,15 @@ def test_replacing_documents_is_building_anew() -> None:
 
 
 def test_what_documents_hold_is_counted_in_and_out_of_the_overlay() -> None:
-    postings = Postings({1: {"a": (1, 0, 0)}, 2: {"b": (1, 0, 0)}})
-    postings.replace([], {3: {"a": (1, 0, 0), "b": (1, 0, 0)}})
+    postings = Postings({1: {"a": (1, 0, 0, 0)}, 2: {"b": (1, 0, 0, 0)}})
+    postings.replace([], {3: {"a": (1, 0, 0, 0), "b": (1, 0, 0, 0)}})
     first, second, both = postings.held({"a": 1.0, "b": 1.0}, [1, 2, 3])
     assert both == pytest.approx(first + second)
     assert first == pytest.approx(postings.idf("a"))
 
 
 def test_a_tsvector_is_read_with_its_weights() -> None:
-    assert parse("'it''s':3B 'model':1A,2A,7C") == {"it's": (0, 1, 0), "model": (2, 0, 1)}
+    assert parse("'it''s':3B,9 'model':1A,2A,7C") == {"it's": (0, 1, 0, 1), "model": (2, 0, 1, 0)}
 
 
 @pytest.mark.parametrize(
