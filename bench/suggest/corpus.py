@@ -25,11 +25,13 @@ def rows(path: Path) -> list[dict[str, Any]]:
 class Corpus:
     """Papers with what curators said, and what keyword rules propose.
 
-    ``targets`` (n, risks) and ``kinds`` (n, 5) are true where a curator said so; ``rule`` is
+    ``plain`` has title and plain words of each, which are all that is known of a paper that
+    waits and whose abstract was read. ``targets`` (n, risks) and ``kinds`` (n, 5) are true where a curator said so; ``rule`` is
     the index of the risk that rules over the title propose, -1 for none; ``rule_kind`` alike.
     """
 
     papers: Papers
+    plain: list[str]
     risks: Risks
     targets: np.ndarray
     kinds: np.ndarray
@@ -40,7 +42,7 @@ class Corpus:
 
 
 def curated() -> Corpus:
-    """Every paper that a curator placed under at least one risk, title with our summary."""
+    """Every paper that a curator placed under at least one risk, with plain words and summary."""
     facts = {row["key"]: row for row in rows(FIXTURES / "papers/facts.jsonl")}
     known = rows(FIXTURES / "taxonomy/risks.jsonl")
     slugs = [risk["slug"] for risk in known]
@@ -51,7 +53,12 @@ def curated() -> Corpus:
         if any("risk" in place for place in row["placements"])
     ]
     about = [facts.get(row["key"], row.get("landmark", {})) for row in placed]
-    texts = [f"{fact['title']}\n{row['summary']}" for fact, row in zip(about, placed, strict=True)]
+    tldr = {row["key"]: row["tldr"] for row in rows(FIXTURES / "papers/tldr.jsonl")}
+    plain = [
+        "\n".join(filter(None, [fact["title"], tldr.get(row["key"])]))
+        for fact, row in zip(about, placed, strict=True)
+    ]
+    texts = [f"{told}\n{row['summary']}" for told, row in zip(plain, placed, strict=True)]
     papers = Papers(
         [fact["title"] for fact in about],
         texts,
@@ -61,6 +68,7 @@ def curated() -> Corpus:
     rule = [_rule(fact, slugs) for fact in about]
     return Corpus(
         papers,
+        plain,
         _risks(known),
         _table([[p["risk"] for p in row["placements"] if "risk" in p] for row in placed], slugs),
         _table([[p["kind"] for p in row["placements"]] for row in placed], list(KINDS)),

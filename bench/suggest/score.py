@@ -1,9 +1,9 @@
 """Ten-fold: each paper is asked about by a model that learnt from the other nine tenths.
 
 A hit at n: any of the paper's curated risks is among the first n suggested. Nothing that a
-curator wrote about the placement (reason, role, file) is an input. It learns from title,
-summary and the public lists that name a paper, and is asked with all of that or with less: a
-paper that waits has no summary yet. Word statistics come from all texts without labels, as
+curator wrote about the placement (reason, role, file) is an input. It learns from title, plain
+words, summary and the public lists that name a paper, and is asked with all of that or with
+less: a paper that waits has no summary yet, but most have plain words. Word statistics come from all texts without labels, as
 they do in use.
 """
 
@@ -58,10 +58,12 @@ def measured(abstracts: Path | None = None) -> dict[str, Any]:
 def _ways(corpus: Corpus) -> dict[str, Papers]:
     full, titles = corpus.papers, corpus.papers.titles
     alone = replace(full, texts=titles, vectors=vectors(titles))
+    plain = replace(full, texts=corpus.plain, vectors=vectors(corpus.plain))
     nowhere: list[list[str]] = [[] for _ in titles]
     return {
-        "title, summary and lists": full,
-        "title and summary": replace(full, lists=nowhere),
+        "title, plain words, summary and lists": full,
+        "title, plain words and summary": replace(full, lists=nowhere),
+        "title, plain words and lists": plain,
         "title and lists": alone,
         "title": replace(alone, lists=nowhere),
     }
