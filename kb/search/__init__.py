@@ -7,7 +7,9 @@ which are fused. An identifier or an exact title goes straight to its paper.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 # From which cosine on a risk or a mitigation is shown beside the papers, and how many.
 BESIDE = 0.45
 BESIDE_MOST = 4
+ASIDE = ThreadPoolExecutor(2, "embedding")
 
 __all__ = [
     "MAX_CHARACTERS",
@@ -94,8 +97,9 @@ def rank(
         return Ranking([], took)
     with timed(took, "query"):
         query = understand(text, KEYWORDS.fresh().words)
-    vector = None if mode is Mode.KEYWORD else _embedded(query, took)
+    pending = None if mode is Mode.KEYWORD else _embedding(query, took)
     exact = _exact(text)
+    vector = _meanwhile(pending, took) if pending else None
     legs = ranked(query, vector, mode, depth, took)
     with timed(took, "topics"):
         lifted, nearest = topics(vector, lift=mode is Mode.HYBRID)
@@ -257,14 +261,37 @@ def status() -> dict[str, Any]:
     return {"model": state.model, "vectors": state.rows, "stale": len(stale())}
 
 
-def _embedded(query: Query, took: dict[str, float]) -> np.ndarray:
+def _embedding(query: Query, took: dict[str, float]) -> Future[np.ndarray]:
+    """The query's vector, made in another thread: the model does not hold up the database."""
     from ._embedder import embedder
 
     if embedder().loading:
         raise EmbedderLoading("The embedding model is still loading: try again in a few seconds.")
-    with timed(took, "embedding"):
-        vector: np.ndarray = embedder().encode([query.meant])[0]
-    return vector
+
+    def embed() -> np.ndarray:
+        with timed(took, "embedding"):
+            return embedded(embedder().name, query.meant)
+
+    return ASIDE.submit(embed)
+
+
+def _meanwhile(pending: Future[np.ndarray], took: dict[str, float]) -> np.ndarray:
+    """Bring papers and topics up to date while the model works; then its vector."""
+    from ._index import PAPERS
+    from ._terms import TERMS
+
+    with timed(took, "fresh"):
+        PAPERS.refresh()
+        TERMS.refresh()
+    return pending.result()
+
+
+@lru_cache(maxsize=512)
+def embedded(model: str, text: str) -> np.ndarray:
+    """The vector of a text that was asked; pages, filters and feeds of a search ask it again."""
+    from ._embedder import embedder
+
+    return np.asarray(embedder().encode([text])[0])
 
 
 def _within(hits: Hits, papers: QuerySet[Paper]) -> Hits:

@@ -61,7 +61,8 @@ def effect(supposed: Supposition, queries: Mapping[str, str]) -> Effect:
     touched = _touched(supposed, now, then)
     if not len(touched):
         return found
-    now.papers.search(touched[0], 1)  # brings the index up to date, once for all that follows
+    now.papers.refresh()  # once for all that follows
+    now.terms.refresh()
     near = _near(supposed, now, then)
     found.papers_looked_at = len(near)
     for pk in near:

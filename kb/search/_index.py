@@ -90,6 +90,11 @@ class PaperIndex:
             scores, ids = _shapes.search(self._faiss_index, vector, k, allowed)
         return ids[ids >= 0], scores[ids >= 0]
 
+    def refresh(self) -> None:
+        """Bring the index in memory up to what PostgreSQL holds."""
+        with self._lock:
+            self._refresh()
+
     def cosines(self, vector: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(ids, cosines) of these papers, those without a vector left out."""
         with self._lock:
@@ -126,7 +131,6 @@ class PaperIndex:
             return self.state
 
     def _refresh(self) -> None:
-        """Bring the index in memory up to what PostgreSQL holds."""
         if self.state is None:
             self._feed.start()
             wanted = State.now()

@@ -68,7 +68,10 @@ def ranked(
     allowed: np.ndarray | None = None,
     world: World | None = None,
 ) -> dict[str, Leg]:
-    """What each leg finds, best first, cut where it falls far behind the leg's best."""
+    """What each leg finds, best first, cut where it falls far behind the leg's best.
+
+    Whoever asks has brought the papers up to date.
+    """
     world = world or live()
     legs: dict[str, Leg] = {}
     if mode is not Mode.SEMANTIC:
@@ -77,10 +80,10 @@ def ranked(
     if vector is not None:
         with timed(took, "semantic"):
             also = legs["keyword"].found if legs else no_ids()
-            legs["semantic"] = by_meaning(vector, depth, allowed, also, papers=world.papers)
+            legs["semantic"] = by_meaning(vector, depth, allowed, also, world.papers)
             if mode is Mode.HYBRID:
                 vector = _moved(vector, fuse(legs).papers[:FEEDBACK], world.papers)
-                legs["semantic"] = by_meaning(vector, depth, allowed, also, False, world.papers)
+                legs["semantic"] = by_meaning(vector, depth, allowed, also, world.papers)
     return legs
 
 
@@ -143,12 +146,11 @@ def by_meaning(
     depth: int = DEPTH,
     allowed: np.ndarray | None = None,
     also: np.ndarray | None = None,
-    refresh: bool = True,
     papers: PaperIndex | None = None,
 ) -> Leg:
     """The papers not far behind the nearest one, by cosine; the cosines of ``also`` too."""
     papers = papers or PAPERS
-    found, cosines = papers.nearest(vector, depth, allowed, refresh)
+    found, cosines = papers.nearest(vector, depth, allowed, refresh=False)
     top = cosines if allowed is None else papers.nearest(vector, 1, refresh=False)[1]
     best = float(top.max(initial=-1.0)) if len(top) else 0.0
     near = cosines >= best - BEHIND_BEST

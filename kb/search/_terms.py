@@ -101,9 +101,11 @@ class Terms:
         """({slug: closeness} of the risks nearest to ``vector``, the best one's cosine).
 
         Closeness is 1 for the nearest risk and falls to 0 at the first that is left out.
+        Whoever asks has brought the terms up to date.
         """
         with self._lock:
-            self._refresh()
+            if not self._digest:
+                self._refresh()
             cosines = self._cosines(vector)
             terms = self._terms
         risks = [
@@ -114,6 +116,11 @@ class Terms:
             return {}, 0.0
         best, least = nearest[0][0], nearest[-1][0]
         return {slug: (c - least) / max(best - least, 1e-6) for c, slug in nearest[:CLOSEST]}, best
+
+    def refresh(self) -> None:
+        """Read the terms again if they have changed."""
+        with self._lock:
+            self._refresh()
 
     def texts(self) -> list[str]:
         """The text that is embedded of each term."""

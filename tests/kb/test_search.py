@@ -97,6 +97,16 @@ def test_a_missing_or_damaged_file_is_built_again(tmp_path: Path) -> None:
     assert PaperIndex(tmp_path).search(vector, 3) == expected
 
 
+def _recall(index: PaperIndex, exact: PaperIndex, papers: list[Paper]) -> float:
+    """The share of the 20 nearest that is found; one list in eight would give 0.125 by chance."""
+    shares = []
+    for paper in papers:
+        if (vector := exact.vector(paper.pk)) is not None:
+            found, expected = (dict(one.search(vector, 20)) for one in (index, exact))
+            shares.append(len(found.keys() & expected.keys()) / 20)
+    return sum(shares) / len(shares)
+
+
 def test_a_large_index_searches_lists_and_still_takes_and_drops_single_papers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,8 +119,8 @@ def test_a_large_index_searches_lists_and_still_takes_and_drops_single_papers(
     paper = Paper.objects.get(key="arxiv:2307.15043")
     vector = index.vector(paper.pk)
     assert vector is not None
-    expected, found = (dict(one.search(vector, 20)) for one in (exact, index))
-    assert len(found.keys() & expected.keys()) > 15
+    expected = dict(exact.search(vector, 20))
+    assert _recall(index, exact, list(Paper.objects.order_by("pk")[:100])) > 0.6
     some = np.array(sorted(expected)[:3], dtype=np.int64)
     assert index.search(vector, 9, some) == exact.search(vector, 9, some)
     paper.delete()
