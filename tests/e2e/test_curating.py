@@ -30,7 +30,7 @@ def curator(browser: Any, site: str, django_db_blocker: Any) -> Iterator[Any]:
     yield page
     page.context.close()
     with django_db_blocker.unblock():
-        for made in ChangeSet.objects.filter(author=user, reverts=None):
+        for made in ChangeSet.objects.filter(author=user, reverts=None, items__reverted_in=None):
             revert(changeset=made, by=user, note="after the test")
         ChangeSet.objects.filter(author=user).delete()
         user.delete()
