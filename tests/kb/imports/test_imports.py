@@ -374,3 +374,27 @@ def test_the_write_is_one_change_set_of_its_own(ada: User) -> None:
     (item,) = made.items.all()
     assert [change["action"] for change in item.changes] == ["create", "create"]
     assert ImportRow.objects.filter(batch=batch).count() == 2
+
+
+@pytest.mark.parametrize(
+    ("title", "cosine", "authors", "perhaps"),
+    [
+        ("Universal Attacks on Aligned Language Models", 0.5, (), True),  # a subtitle went
+        ("AdvX: Universal Attacks on Aligned Language Models: A Study", 0.5, (), True),
+        ("Universal Attacks on Aligned Language Models", 0.3, (), False),
+        ("Something else altogether about other things", 0.98, (), True),
+        ("Something else altogether about other things", 0.9, (), False),
+        ("Something else altogether about other things", 0.9, ("A B", "C D", "E F"), True),
+        ("Something else altogether about other things", 0.9, ("A B", "C D"), False),
+        ("Aligned Language Models", 0.5, (), False),  # so short that it may be part of any
+    ],
+)
+def test_what_may_be_one_paper_under_two_titles(
+    title: str, cosine: float, authors: tuple[str, ...], perhaps: bool
+) -> None:
+    known = Paper(
+        title="Universal Attacks on Aligned Language Models: A Study",
+        authors=["Ann B", "Carl D", "Eve F"],
+    )
+    verdict = examining.nearest(Record(title=title, authors=authors), [(known, cosine)])
+    assert (verdict is not None) == perhaps
