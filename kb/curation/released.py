@@ -19,6 +19,27 @@ PARTS = {
 # What a row is read with besides its own part.
 BESIDE = ("answers", "mappings", "placements", "proposals", "categories", "risks")
 LISTS = {"answers", "mappings", "children", "risks", "papers", "placements", "proposals"}
+# The facts that people look for first, in order, and what they are called.
+CALLED = {
+    "authors": "Authors",
+    "year": "Year",
+    "venue": "Venue",
+    "arxiv_id": "arXiv",
+    "doi": "DOI",
+    "url": "Address",
+    "aliases": "Also called",
+    "stage": "Stage",
+    "stages": "Stages",
+    "category": "Category",
+    "parent": "Under",
+    "attacker_needs": "It takes",
+    "harm": "Harm",
+    "cost": "Cost",
+    "key": "Key",
+    "status": "Status",
+}
+# Shown otherwise, or nobody's business.
+INNER = {"definition", "summary", "slug", "position"}
 Row = dict[str, Any]
 
 
@@ -58,14 +79,20 @@ def _brief(one: Row) -> Row:
 
 
 def page(found: Release, kind: str, slug: str) -> Row | None:
-    """The row as its page shows it: its name, then plain facts, then lists."""
+    """The row as its page shows it: its name, what it is, then plain facts, then lists."""
     one = row(found, kind, slug)
     if one is None:
         return None
     named = "title" if kind == "paper" else "name"
+    told = [*CALLED, *sorted(one.keys() - CALLED.keys() - LISTS - INNER - {named})]
     facts = [
-        (name.replace("_", " "), ", ".join(value) if isinstance(value, list) else value)
-        for name, value in one.items()
-        if name not in LISTS | {named, "slug"} and value not in ("", None, [])
+        (CALLED.get(name, name.replace("_", " ").capitalize()), value)
+        for name in told
+        if (value := _said(one.get(name))) and name not in LISTS - {"stages"}
     ]
-    return {"row": one, "facts": facts, "name": one.get(named) or slug}
+    lead = one.get("definition") or one.get("summary") or ""
+    return {"row": one, "facts": facts, "name": one.get(named) or slug, "lead": lead}
+
+
+def _said(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value or "")

@@ -77,7 +77,7 @@ def one(request: HttpRequest, number: int) -> HttpResponse:
         "others": others,
         "before": before,
         "doors": DOORS,
-        "parts": [(name, len(rows)) for name, rows in found.snapshot.items()],
+        "parts": sorted((name, len(rows)) for name, rows in found.snapshot.items()),
         "diff": releases.diff(found_or_404(before.number), found) if before else None,
         "sets": releases.changesets_in(found),
         "api": reverse("api:release", args=[number]),
