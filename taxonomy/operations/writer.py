@@ -122,7 +122,7 @@ class Writer:
 
         Under their old numbers ``pks`` when undoing.
         """
-        numbers = pks or [None] * len(values)
+        numbers: Sequence[int | None] = pks or [None] * len(values)
         rows = [kind.model(pk=pk, **one) for pk, one in zip(numbers, values, strict=True)]
         for row in rows:
             self._sign(kind, row)
