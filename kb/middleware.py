@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from django.db import InterfaceError, OperationalError
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
 from . import problems
@@ -16,6 +17,11 @@ LARGEST_UPLOAD = 32_000_000
 # only once it has sent everything.
 DRAINED = 256_000_000
 CHUNK = 1_000_000
+# The pages that open as a release had them.
+IN_RELEASES = {
+    "home", "stage", "category", "risks", "risk", "mitigations", "mitigation",
+    "directions", "direction", "search", "paper",
+}  # fmt: skip
 
 
 class SizeMiddleware:
@@ -52,6 +58,25 @@ class NulMiddleware:
         if request.path.startswith("/api/"):
             return problems.response(400, "Bad request", "Take the NUL character out.")
         return HttpResponse(render_to_string("400.html"), status=400)
+
+
+class ReleaseMiddleware:
+    """Answers 404 to ``?release=`` where no release is kept, instead of what is live now."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, *view: Any) -> None:
+        """Raise Http404 at a page that releases do not have; the API refuses by itself."""
+        match = request.resolver_match
+        if "release" not in request.GET or request.path.startswith("/api/") or match is None:
+            return
+        if match.view_name not in IN_RELEASES:
+            kept = "stages, categories, risks, mitigations, research directions and papers"
+            raise Http404(f"Releases keep {kept}; this page shows only what is live.")
 
 
 class DatabaseDownMiddleware:

@@ -115,6 +115,7 @@ MIDDLEWARE = [
     "kb.accounts.middleware.MustChangePassword",
     "pghistory.middleware.HistoryMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "kb.middleware.ReleaseMiddleware",
 ]
 
 TEMPLATES = [

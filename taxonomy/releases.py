@@ -9,6 +9,8 @@ import zipfile
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.db.models import F
+
 from .models import ChangeSet, Release
 
 Row = dict[str, Any]
@@ -17,6 +19,8 @@ KEYS: dict[str, tuple[str, ...]] = {
     "answers": ("risk", "mitigation"),
     "mappings": ("risk", "framework", "entry"),
     "placements": ("paper", "risk", "category"),
+    "papers": ("key",),
+    "proposals": ("paper", "mitigation"),
 }
 # The first releases named columns by their path in the database.
 OLD_NAMES = {
@@ -40,12 +44,29 @@ def release(number: int) -> Release | None:
     return Release.objects.select_related("created_by").filter(number=number).first()
 
 
-def parts(found: Release) -> dict[str, list[Row]]:
-    """The rows of a release, by part, under today's column names."""
+def without_snapshot(number: int) -> Release | None:
+    """One release, its snapshot left in the database."""
+    return listed().filter(number=number).first()
+
+
+def parts(found: Release, *names: str) -> dict[str, list[Row]]:
+    """The rows of a release, by part, under today's column names: all, or the named parts.
+
+    A part that the release does not record is left out.
+    """
+    held = _some(found, names) if names else found.snapshot
     return {
         name: [{OLD_NAMES.get(column, column): v for column, v in row.items()} for row in rows]
-        for name, rows in found.snapshot.items()
+        for name, rows in held.items()
+        if rows is not None
     }
+
+
+def _some(found: Release, names: tuple[str, ...]) -> dict[str, Any]:
+    """Parts of a snapshot, taken out by the database: the whole is megabytes."""
+    taken = {f"part_{name}": F(f"snapshot__{name}") for name in names}
+    row = Release.objects.filter(pk=found.pk).values(**taken).get()
+    return {name.removeprefix("part_"): rows for name, rows in row.items()}
 
 
 def key_of(part: str, row: Row) -> str:
@@ -69,10 +90,18 @@ class PartDiff:
 
 
 def diff(old: Release, new: Release) -> list[PartDiff]:
-    """The difference from one release to another, parts without one left out."""
+    """The difference from one release to another, parts without one left out.
+
+    A part that only one of the two records cannot be compared; see ``unlike``.
+    """
     before, after = parts(old), parts(new)
-    found = [_part(name, before.get(name, []), after[name]) for name in after]
+    found = [_part(name, before[name], after[name]) for name in after if name in before]
     return [one for one in found if one.count]
+
+
+def unlike(old: Release, new: Release) -> list[str]:
+    """The parts that only one of two releases records."""
+    return sorted(old.snapshot.keys() ^ new.snapshot.keys())
 
 
 def _part(name: str, old: list[Row], new: list[Row]) -> PartDiff:

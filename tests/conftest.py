@@ -10,16 +10,32 @@ import pytest
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
-    """The shipped corpus and taxonomy, with vectors of the small embedder."""
+def django_db_setup(
+    django_test_environment: None,
+    django_db_modify_db_settings: None,
+    django_db_keepdb: bool,
+    django_db_blocker: Any,
+) -> Iterator[None]:
+    """The shipped corpus and taxonomy, with vectors of the small embedder.
+
+    Always in a database of its own. The fixture that this replaces makes none where no test
+    asks for one by mark, as those in the browser do not: they would write into the real one.
+    """
+    from django.test.utils import setup_databases, teardown_databases
+
     from evals.models import Run
     from kb import search
     from kb.loading import load_all
 
     with django_db_blocker.unblock():
+        made = setup_databases(verbosity=0, interactive=False, keepdb=django_db_keepdb)
         load_all()
         Run.objects.all().delete()  # tests count runs from none; those that ship have their own
         search.embed_stale()
+    yield
+    if not django_db_keepdb:
+        with django_db_blocker.unblock():
+            teardown_databases(made, verbosity=0)
 
 
 @pytest.fixture(autouse=True)

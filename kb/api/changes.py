@@ -11,7 +11,7 @@ from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from kb.curation import released
+from kb.curation import released, released_lists
 from taxonomy import history, releases
 from taxonomy.models import Release
 from taxonomy.operations import Missing, freeze
@@ -19,6 +19,7 @@ from taxonomy.operations.values import find, kind_of
 
 from .base import Listing, One, only_known
 from .edits import asked
+from .paging import fixed_page
 from .rows import ChangeRow, ReleaseFull, ReleaseRow
 
 
@@ -42,11 +43,12 @@ class Releases(Listing):
         return Response(ReleaseRow(made).data, status=201)
 
 
-def release(number: int | str) -> Release:
-    """A release; raises NotFound, ValidationError where it is no number."""
+def release(number: int | str, whole: bool = True) -> Release:
+    """A release, ``whole`` with its snapshot; raises NotFound, and ValidationError at no number."""
     if not str(number).isdecimal():
         raise ValidationError({"release": ["A release is a number."]})
-    found = releases.release(int(number)) if len(str(number)) < 10 else None
+    read = releases.release if whole else releases.without_snapshot
+    found = read(int(number)) if len(str(number)) < 10 else None
     if found is None:
         raise NotFound(f"There is no release {str(number)[:20]}.")
     return found
@@ -99,18 +101,18 @@ class Manifest(GenericAPIView[Any]):
 
 
 def as_released(request: Request, kind: str, slug: str = "") -> Response | None:
-    """The row (or all rows) of a kind as ``?release=`` had it; None where none is asked for."""
+    """The row (or the rows) of a kind as ``?release=`` had it; None where none is asked for."""
     number = request.query_params.get("release")
     if number is None:
         return None
-    only_known(request, {"release"})
-    found = release(number)
+    only_known(request, {"release", *(() if slug else released_lists.NARROWED.get(kind, ()))})
+    found = release(number, whole=False)
     if not slug:
-        rows = released.rows(found, kind)
-        return Response(
-            {"release": found.number, "count": len(rows), "next": None, "previous": None}
-            | {"results": rows}
-        )
+        try:
+            rows = released_lists.rows(found, kind, request.query_params)
+        except released_lists.Unknown as error:
+            raise ValidationError({error.name: [str(error)]}) from None
+        return Response({"release": found.number, **fixed_page(request, rows)})
     row = released.row(found, kind, slug)
     if row is None:
         raise NotFound(f"Release {found.number} has no {kind} {slug[:80]!r}.")

@@ -11,8 +11,31 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.utils.urls import replace_query_param
 
 MAX_PAGE_SIZE = 200
+NO_PLACE = "This is no place in the list. Take the cursor from next or previous."
+
+
+def fixed_page(request: Request, rows: list[Any]) -> dict[str, Any]:
+    """A page of rows that never change, in the shape of every list; the cursor is a place.
+
+    Raises ValidationError at an absurd size or a place that is none.
+    """
+    size, cursor = Cursor().get_page_size(request), request.query_params.get("cursor", "0")
+    if not (cursor.isascii() and cursor.isdecimal() and int(cursor[:9]) <= len(rows)):
+        raise ValidationError({"cursor": [NO_PLACE]})
+    first = int(cursor)
+
+    def at(place: int) -> str:
+        return replace_query_param(request.build_absolute_uri(), "cursor", place)
+
+    return {
+        "count": len(rows),
+        "next": at(first + size) if first + size < len(rows) else None,
+        "previous": at(max(0, first - size)) if first else None,
+        "results": rows[first : first + size],
+    }
 
 
 class Cursor(CursorPagination):
@@ -29,8 +52,7 @@ class Cursor(CursorPagination):
         try:
             return super().paginate_queryset(queryset, request, view)
         except (ValueError, DjangoError, DataError):  # a place that no row can be at
-            said = "This is no place in the list. Take the cursor from next or previous."
-            raise ValidationError({"cursor": [said]}) from None
+            raise ValidationError({"cursor": [NO_PLACE]}) from None
 
     def get_ordering(self, request: Request, queryset: Any, view: Any) -> tuple[str, ...]:
         """The view's own order, which ends in a unique field."""

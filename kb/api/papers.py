@@ -19,6 +19,7 @@ from kb.search import MAX_CHARACTERS, EmbedderError, EmbedderLoading, Mode
 
 from . import serializers
 from .base import Listing, One, only_known
+from .changes import as_released
 
 GROUPS = {
     "year": "year",
@@ -28,7 +29,9 @@ GROUPS = {
 }
 LOADING_SECONDS = 5
 FILTERS = set(PaperFilter.base_filters)
+RELEASE = OpenApiParameter("release", int, description="As that release had it.")
 PAPER_PARAMETERS = [
+    RELEASE,
     OpenApiParameter("select", str, description="Only these fields, by commas."),
     OpenApiParameter("ordering", str, enum=list(papers.ORDERINGS)),
     OpenApiParameter("group_by", str, enum=list(GROUPS), description="Counts instead of rows."),
@@ -71,6 +74,8 @@ class Papers(Listing):
     @extend_schema(parameters=PAPER_PARAMETERS)
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """A page of papers, or counts."""
+        if answer := as_released(request, "paper"):
+            return answer
         group = request.query_params.get("group_by")
         if group is None:
             return super().get(request, *args, **kwargs)
@@ -113,9 +118,14 @@ def _choice(request: Request, name: str, known: dict[str, Any], default: str) ->
 
 
 class PaperOne(One):
-    """One paper, with its abstract where it has been harvested."""
+    """One paper, with its abstract where it has been harvested, or as a release had it."""
 
     serializer_class = serializers.PaperFull
+
+    @extend_schema(parameters=[RELEASE])
+    def get(self, request: Request, **names: Any) -> Response:
+        """The paper."""
+        return as_released(request, "paper", str(names["key"])) or super().get(request, **names)
 
     def found(self, name: str) -> Any:
         return papers.paper(name) or papers.moved_to(name)

@@ -31,6 +31,16 @@ def _placements() -> Rows:
     return plain(found, "kind", "origin", **place)
 
 
+def _papers() -> Rows:
+    facts = ("key", "title", "authors", "year", "venue", "arxiv_id", "doi", "url", "summary")
+    return plain(Paper.objects.order_by("key"), *facts, "status")
+
+
+def _proposals() -> Rows:
+    found = Proposal.objects.order_by("paper__key", "mitigation__slug")
+    return plain(found, paper="paper__key", mitigation="mitigation__slug")
+
+
 EDITABLE = (
     "title", "authors", "year", "venue", "arxiv_id", "doi", "url", "tldr", "summary",
     "summary_basis",
@@ -55,7 +65,7 @@ def register_kinds() -> None:
     """Called once the models are there."""
     from . import merging
 
-    PARTS["placements"] = _placements
+    PARTS.update(placements=_placements, papers=_papers, proposals=_proposals)
     register(_placement())
     register(
         Kind(

@@ -50,10 +50,19 @@ def as_csv(papers: Sequence[Paper]) -> str:
     table.writerow([*FACTS, "page", "placements"])
     for paper in papers:
         cells = row(paper)
-        cells["authors"] = "; ".join(cells["authors"])
+        cells["authors"] = names(cells["authors"])
         cells["placements"] = "; ".join(f"{p['kind']}: {p['target']}" for p in cells["placements"])
         table.writerow([safe_cell(value) for value in cells.values()])
     return out.getvalue()
+
+
+def names(authors: Sequence[str]) -> str:
+    """Names in one cell, by semicolons; in quotes those that would be cut when read again."""
+    found = []
+    for name in authors:
+        cut = ";" in name or " and " in name or name.startswith('"')
+        found.append('"' + name.replace('"', '""') + '"' if cut else name)
+    return "; ".join(found)
 
 
 def safe_cell(value: object) -> str:

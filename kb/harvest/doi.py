@@ -27,7 +27,7 @@ HOSTS = {
 }
 ACCEPT = "application/vnd.citationstyles.csl+json"
 HOPS = 4
-LARGEST = 5_000_000
+LARGEST, CHUNK = 5_000_000, 65_536
 PAUSE_SECONDS = 0.2
 TIMEOUT = (5, 30)
 
@@ -65,11 +65,13 @@ class Registry:
             raise Unreachable(f"doi.org answers with status {answer.status_code}")
         if answer.status_code != 200:
             return None
-        body = answer.raw.read(LARGEST + 1, decode_content=True)
-        if len(body) > LARGEST:
-            return None
+        body = bytearray()
+        for piece in answer.iter_content(CHUNK):
+            body += piece
+            if len(body) > LARGEST:
+                return None
         try:
             found = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
         return found if isinstance(found, dict) else None

@@ -29,6 +29,8 @@ CALLED = {
     "key": ("key",),
 }  # fmt: skip
 KNOWN = {called: name for name, names in CALLED.items() for called in names}
+# A name in quotes, as within a cell of CSV: an inner quote is written twice.
+QUOTED = re.compile(r'\s*"((?:[^"]|"")+)"\s*(?:;|$)')
 KEY = re.compile(r"(arxiv|doi):\S+|[a-z0-9][a-z0-9-]{2,99}")
 
 
@@ -191,8 +193,29 @@ def _is_text(value: Any) -> bool:
 def _names(given: Any) -> list[str]:
     if isinstance(given, list):
         return [str(n.get("name", "")) if isinstance(n, dict) else str(n) for n in given]
-    text = str(given or "")
-    return [name.strip() for name in re.split(r";|\s+and\s+" if ";" not in text else ";", text)]
+    return split_names(str(given or ""))
+
+
+def split_names(text: str) -> list[str]:
+    """The names in one cell: between semicolons, else between ands.
+
+    A name in double quotes stays whole, whatever is in it: ``"Team A; B"; Kea, Ada``. A comma
+    parts a family name from the rest of it, never one person from the next.
+    """
+    found: list[str] = []
+    quoted, at = False, 0
+    while at < len(text):
+        if name := QUOTED.match(text, at):
+            quoted, at = True, name.end()
+            found.append(name[1].replace('""', '"'))
+        else:
+            end = text.find(";", at)
+            end = len(text) if end < 0 else end
+            found.append(text[at:end].strip())
+            at = end + 1
+    if len(found) == 1 and not quoted:
+        found = re.split(r"\s+and\s+", found[0])
+    return [name for name in found if name]
 
 
 def _csl(line: int, given: Mapping[str, Any]) -> Record:

@@ -1,10 +1,12 @@
 """The slow part of a preview: identifiers looked up, new rows compared by meaning.
 
-A new row's text is embedded once: the vector finds what is near, and is the paper's own if
-the row is confirmed. A row may be a paper that is here under another title where the two
-texts are very near, or fairly near and the titles share most words or the authors names.
-The thresholds were chosen by eye on titles of the library, not fitted; what they catch and
-what they raise falsely is measured by ``make bench-imports`` (``bench/imports.json``).
+A new row's text, its abstract included where it has one, is embedded once: the vector finds
+what is near, and is the paper's own if the row is confirmed. A row may be a paper that is
+here under another title where the two texts are nearly the same; where they are near and the
+titles share most words, or the papers several authors; or where one title is a part of the
+other, as when a nickname or a subtitle came or went. The thresholds were chosen on 300 papers
+of the library, and are measured on 300 others by ``make bench-imports``
+(``bench/imports.json``).
 """
 
 from __future__ import annotations
@@ -24,11 +26,12 @@ from .match import Matcher, Status, Verdict, shared_authors
 from .models import ImportRow, PaperImport
 
 PART = 64
-NEIGHBOURS = 5
-SURE = 0.93  # cosine from which two texts are shown as perhaps one paper
-LIKELY = 0.78  # the same, where titles or authors speak for it too
-SAME_WORDS = 0.6  # share of the words of both titles that are common
-SAME_AUTHORS = 2
+NEIGHBOURS = 10
+SURE = 0.97  # cosine from which two texts are shown as perhaps one paper
+LIKELY, SAME_WORDS = 0.78, 0.6  # the same, where the titles share so many of their words
+AKIN, SAME_AUTHORS = 0.85, 3  # the same, where so many authors are common
+RELATED, PART_OF = 0.4, 0.9  # the same, where so much of the shorter title is in the other
+TELLING = 25  # letters below which a title may be a part of any other
 TEXTS = ("title", "tldr", "abstract", "summary")  # of which a paper's vector is made
 
 
@@ -125,14 +128,22 @@ def nearest(record: Record, near: Sequence[tuple[Paper, float]]) -> Verdict | No
             continue
         words = shared_words(record.title, paper.title)
         authors = len(shared_authors(record.authors, paper.authors))
-        if cosine >= SURE or (
-            cosine >= LIKELY and (words >= SAME_WORDS or authors >= SAME_AUTHORS)
-        ):
+        if _alike(record.title, paper.title, cosine, words, authors):
             reason = f"{words:.0%} of the titles' words are common"
             if authors:
                 reason += f", and {authors} author{'s' if authors > 1 else ''}"
             return Verdict(Status.POSSIBLE, f"{reason}.", paper, similarity=round(cosine, 3))
     return None
+
+
+def _alike(title: str, other: str, cosine: float, words: float, authors: int) -> bool:
+    """Whether somebody should look if two are one paper."""
+    if cosine >= SURE or (cosine >= LIKELY and words >= SAME_WORDS):
+        return True
+    if cosine >= AKIN and authors >= SAME_AUTHORS:
+        return True
+    telling = min(len(title), len(other)) >= TELLING
+    return cosine >= RELATED and telling and part_of(title, other) >= PART_OF
 
 
 def _differ(record: Record, paper: Paper) -> bool:
@@ -144,5 +155,15 @@ def _differ(record: Record, paper: Paper) -> bool:
 
 def shared_words(one: str, other: str) -> float:
     """The words that two titles have in common, as a share of all (Jaccard's index)."""
-    left, right = (set(re.findall(r"\w+", title.lower())) for title in (one, other))
+    left, right = _words(one), _words(other)
     return len(left & right) / len(left | right) if left | right else 0.0
+
+
+def part_of(one: str, other: str) -> float:
+    """The words that two titles have in common, as a share of the shorter one's."""
+    left, right = _words(one), _words(other)
+    return len(left & right) / min(len(left), len(right)) if left and right else 0.0
+
+
+def _words(title: str) -> set[str]:
+    return set(re.findall(r"\w+", title.lower()))

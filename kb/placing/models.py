@@ -28,8 +28,8 @@ class Offer(models.Model):
     """The likely risks and kind of one paper, and the neighbours that say so.
 
     ``risks`` are ``{"risk": slug, "confidence": 0 to 1}``, likeliest first; ``neighbours`` are
-    ``{"key", "title", "cosine", "risks": [slug]}``, nearest first; ``gain`` says how much
-    placing it would help what few papers cover.
+    ``{"key", "title", "cosine", "risks": [slug]}``, nearest first; ``gain`` says what
+    placing it can be expected to add to the coverage when its turn comes.
     """
 
     paper = models.OneToOneField("kb.Paper", models.CASCADE, related_name="offer")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from .features import Papers, Risks
 
-VERSION = 1  # of the model: another one learns anew
+VERSION = 2  # of the model: another one learns anew
 OFFERED, NEIGHBOURS, FEWEST = 5, 4, 60
 LOCK = "SELECT pg_try_advisory_xact_lock(hashtext('placing.offers'))"
 
@@ -93,6 +93,7 @@ def _learn(world: World) -> list[Offer]:
     import numpy as np
 
     from .features import Likeness, kernels, near_risks
+    from .gain import in_turn
     from .model import fit, predict
 
     known = [i for i, paper in enumerate(world.rows) if paper.pk in world.placed]
@@ -110,14 +111,14 @@ def _learn(world: World) -> list[Offer]:
     del square
     against = kernels(likeness.spaces(asked), spaces)
     sure, of_kind = predict(learnt, against, near_risks(asked, risks, likeness))
-    scarce = _scarcity(world.risks)
+    gains = in_turn(sure, *_covered(world.risks))
     return [
         Offer(
             paper=world.rows[place],
             risks=_likeliest(world, sure[i]),
             kind=Kind.values[int(np.argmax(of_kind[i]))],
             neighbours=_nearest(world, known, against["cosine"][i]),
-            gain=float(sure[i] @ scarce),
+            gain=float(gains[i]),
         )
         for i, place in enumerate(waiting)
     ]
@@ -157,18 +158,15 @@ def _said(world: World, known: list[int]) -> tuple[np.ndarray, np.ndarray]:
     return targets, kinds
 
 
-def _scarcity(risks: list[Risk]) -> np.ndarray:
-    """How much scarcer than the average each risk is, and its stage, in curated papers."""
+def _covered(risks: list[Risk]) -> tuple[np.ndarray, np.ndarray]:
+    """(curated papers of each risk, the number of its stage from nought on)."""
     import numpy as np
 
     curated = Placement.objects.filter(origin=Provenance.CURATED).order_by()
     by_risk = dict(curated.values_list("risk").annotate(n=Count("paper", distinct=True)))
-    own = np.array([by_risk.get(risk.pk, 0) for risk in risks], dtype=float)
+    own = np.array([by_risk.get(risk.pk, 0) for risk in risks])
     stages = [risk.category.stage_id for risk in risks]
-    of_stage = {s: own[[at == s for at in stages]].sum() for s in set(stages)}
-    stage = np.array([of_stage[s] for s in stages])
-    usual = np.mean(list(of_stage.values()))
-    return np.asarray(own.mean() / (1 + own) + usual / (1 + stage))
+    return own, np.unique(stages, return_inverse=True)[1]
 
 
 def _likeliest(world: World, sure: np.ndarray) -> list[dict[str, Any]]:

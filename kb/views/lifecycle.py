@@ -20,12 +20,16 @@ Read = Callable[[str], dict[str, Any] | None]
 
 def home(request: HttpRequest) -> HttpResponse:
     """The stage by kind matrix."""
+    if page := releases.listed(request, "stage"):
+        return page
     context = {"home": figures.matrix(lifecycle.home()), "api": reverse("api:stages")}
     return render(request, "kb/home.html", context)
 
 
 def risks(request: HttpRequest) -> HttpResponse:
     """Every risk, by stage."""
+    if page := releases.listed(request, "risk"):
+        return page
     found = lifecycle.risks().order_by("category__stage__position", "category__position", "name")
     return render(request, "kb/risks.html", {"risks": found, "api": reverse("api:risks")})
 
@@ -50,6 +54,8 @@ def risk(request: HttpRequest, slug: str) -> HttpResponse:
 
 def directions(request: HttpRequest) -> HttpResponse:
     """The research directions that the survey names."""
+    if page := releases.listed(request, "direction"):
+        return page
     found = lifecycle.directions()
     context = {"directions": found, "api": reverse("api:directions")}
     return render(request, "kb/directions.html", context)

@@ -15,6 +15,8 @@ from . import releases
 
 def mitigations(request: HttpRequest) -> HttpResponse:
     """The catalogue, the runnable ones first; ``?stage=`` keeps those of one stage."""
+    if page := releases.listed(request, "mitigation"):
+        return page
     stages, stage = list(lifecycle.stages()), request.GET.get("stage", "")
     if stage and stage not in {known.slug for known in stages}:
         raise Http404(f"No stage is called {stage!r}.")

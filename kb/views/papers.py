@@ -8,9 +8,13 @@ from django.urls import reverse
 
 from kb.queries import papers
 
+from . import releases
+
 
 def paper(request: HttpRequest, key: str) -> HttpResponse:
     """One paper: facts, summary, where it belongs and why, what is near to it."""
+    if page := releases.asked(request, "paper", key):
+        return page
     found = papers.paper(key)
     if found is None:
         if moved := papers.moved_to(key):

@@ -6,19 +6,37 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
+from kb.curation import released
+from kb.curation import released_lists as lists
 from kb.curation.diffs import text, words
-from kb.curation.released import page
 from taxonomy import releases
 from taxonomy.models import Release
 from taxonomy.operations import Invalid, freeze
 
 from .refusals import refused
 
+# What a list of a kind is called, and the address of its rows as JSON.
+HEADINGS = {
+    "stage": ("Stages", "api:stages"),
+    "risk": ("Risks", "api:risks"),
+    "mitigation": ("Mitigations", "api:mitigations"),
+    "direction": ("Research directions", "api:directions"),
+    "paper": ("Papers", "api:papers"),
+}
+DOORS = (
+    ("home", "stages"),
+    ("risks", "risks"),
+    ("mitigations", "mitigations"),
+    ("directions", "research directions"),
+    ("search", "papers"),
+)
+AT_ONCE = 100
 FOR_EVER = "public, max-age=31536000, immutable"
 
 
@@ -58,7 +76,8 @@ def one(request: HttpRequest, number: int) -> HttpResponse:
         "release": found,
         "others": others,
         "before": before,
-        "parts": [(name, len(rows)) for name, rows in found.snapshot.items()],
+        "doors": DOORS,
+        "parts": sorted((name, len(rows)) for name, rows in found.snapshot.items()),
         "diff": releases.diff(found_or_404(before.number), found) if before else None,
         "sets": releases.changesets_in(found),
         "api": reverse("api:release", args=[number]),
@@ -73,7 +92,8 @@ def diff(request: HttpRequest, old: int, new: int) -> HttpResponse:
     for part in parts:
         for row in part.changed:
             row["lines"] = [(n, words(text(a), text(b))) for n, (a, b) in row["fields"].items()]
-    context = {"old": before, "new": after, "parts": parts}
+    context: dict[str, Any] = {"old": before, "new": after, "parts": parts}
+    context["unlike"] = releases.unlike(before, after)
     context["api"] = f"{reverse('api:release-diff', args=[new])}?from={old}"
     return render(request, "curate/diff.html", context)
 
@@ -96,18 +116,54 @@ def manifest(request: HttpRequest, number: int) -> HttpResponse:
 
 def asked(request: HttpRequest, kind: str, slug: str) -> HttpResponse | None:
     """The page of a row as ``?release=`` had it; None where no release is asked for."""
+    found = _asked_for(request)
+    if found is None:
+        return None
+    context = released.page(found, kind, slug)
+    if context is None:
+        raise Http404(f"Release {found.number} has no {kind} {slug!r}.")
+    context |= {"release": found, "kind": kind, "keep": f"?release={found.number}"}
+    context["api"] = reverse(f"api:{kind}", args=[slug]) + context["keep"]
+    return render(request, "curate/released.html", context)
+
+
+def listed(request: HttpRequest, kind: str) -> HttpResponse | None:
+    """A list as ``?release=`` had it; None where no release is asked for."""
+    found = _asked_for(request)
+    if found is None:
+        return None
+    heading, collection = HEADINGS[kind]
+    try:
+        lines = lists.lines(found, kind, request.GET)
+    except lists.Unknown as error:
+        raise Http404(str(error)) from None
+    context = {
+        "page": Paginator(lines, AT_ONCE).get_page(request.GET.get("page")),
+        "release": found,
+        "kind": kind,
+        "heading": heading,
+        "recorded": kind != "paper" or lines or released.PARTS[kind] in _recorded(found),
+        "narrowed": [
+            (n, request.GET[n]) for n in lists.NARROWED.get(kind, ()) if request.GET.get(n)
+        ],
+        "keep": f"?release={found.number}",
+        "api": f"{reverse(collection)}?release={found.number}",
+    }
+    return render(request, "curate/released_list.html", context)
+
+
+def _recorded(found: Release) -> set[str]:
+    return set(releases.parts(found, "papers"))
+
+
+def _asked_for(request: HttpRequest) -> Release | None:
+    """The release that the address names; Http404 where it is no number or none such."""
     number = request.GET.get("release")
     if number is None:
         return None
-    if not (number.isdecimal() and len(number) < 10):
+    if not (number.isascii() and number.isdecimal() and len(number) < 10):
         raise Http404("A release is a number, such as ?release=1.")
-    found = found_or_404(int(number))
-    context = page(found, kind, slug)
-    if context is None:
-        raise Http404(f"Release {number} has no {kind} {slug!r}.")
-    context |= {
-        "release": found,
-        "kind": kind,
-        "api": f"{reverse(f'api:{kind}', args=[slug])}?release={number}",
-    }
-    return render(request, "curate/released.html", context)
+    found = releases.without_snapshot(int(number))
+    if found is None:
+        raise Http404(f"There is no release {number}.")
+    return found

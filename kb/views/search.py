@@ -17,6 +17,8 @@ from kb.models import Paper
 from kb.queries import answers, papers, quality
 from kb.search import EmbedderError, Mode, identifier
 
+from . import releases
+
 PAGE_SIZE = 20
 # A feed has so many entries, the latest changed among the first hits.
 FEED_ENTRIES, FEED_HITS = 50, 200
@@ -55,14 +57,16 @@ def asked(request: HttpRequest) -> Asked:
 
 def search(request: HttpRequest) -> HttpResponse:
     """Search by meaning and words, or browse with facets; every state is a URL."""
+    if page := releases.listed(request, "paper"):
+        return page
     wanted = asked(request)
     context: dict[str, Any] = {"form": wanted.form, "filter": wanted.filter}
     if not wanted.valid:
         return _refused(request, context)
     if paper := _named(wanted.text, request):
         return redirect(paper)
-    page = wanted.form.cleaned_data["page"] or 1
-    context |= _answered(wanted, page) if wanted.text else _browse(wanted, page)
+    number = wanted.form.cleaned_data["page"] or 1
+    context |= _answered(wanted, number) if wanted.text else _browse(wanted, number)
     context |= {"chips": wanted.filter.chips(), "formats": FORMATS}
     template = "kb/search.html#results" if request.htmx else "kb/search.html"  # type: ignore[attr-defined]
     return render(request, template, context)

@@ -1,5 +1,5 @@
-// Moving headings of the outline: drag one onto another, or use the keys. Without this
-// file every heading still has its “Move” page.
+// Moving headings of the outline: take one up and choose where, which is for fingers too; or
+// drag it, or use the keys. Without this file “Move” leads to a page with a form.
 "use strict";
 
 (() => {
@@ -45,6 +45,58 @@
     event.preventDefault();
     const around = siblings(node);
     keys[event.key](node, around, around.indexOf(node));
+  });
+
+  const bar = document.querySelector("#movebar");
+  const way = (key) => bar.querySelector(`[data-way="${key}"]`);
+  let picked = null;
+  const below = (node) => {
+    const all = nodes().slice(nodes().indexOf(node) + 1);
+    const end = all.findIndex((other) => depth(other) <= depth(node));
+    return end < 0 ? all : all.slice(0, end);
+  };
+  const pick = (node) => {
+    picked = node;
+    const inside = node ? below(node) : [];
+    nodes().forEach((other) => {
+      other.classList.toggle("picked", other === node);
+      other.classList.toggle("place", Boolean(node) && other !== node && !inside.includes(other));
+    });
+    bar.hidden = !node;
+    if (!node) return;
+    const around = siblings(node);
+    const at = around.indexOf(node);
+    way("ArrowUp").disabled = way("ArrowRight").disabled = at === 0;
+    way("ArrowDown").disabled = at === around.length - 1;
+    way("ArrowLeft").disabled = !parentOf(node);
+    bar.querySelector("[data-page]").href = node.querySelector("[data-grip]").href;
+    bar.querySelector("#moving").textContent =
+      `Moving “${node.querySelector("strong").textContent}”: choose a heading to put it under, or`;
+    bar.querySelector("button:not(:disabled)").focus({ preventScroll: true });
+  };
+  const release = () => {
+    const grip = picked && picked.querySelector("[data-grip]");
+    pick(null);
+    if (grip) grip.focus({ preventScroll: true });
+  };
+  tree.addEventListener("click", (event) => {
+    const node = event.target.closest("[data-node]");
+    const grip = event.target.closest("[data-grip]");
+    if (!node || event.ctrlKey || event.metaKey || (!grip && !picked)) return;
+    event.preventDefault();
+    if (node === picked) release();
+    else if (!picked) pick(node);
+    else if (node.classList.contains("place")) move(picked, name(node), "");
+  });
+  bar.addEventListener("click", (event) => {
+    const chosen = event.target.closest("[data-way]");
+    if (!chosen || !picked) return;
+    const around = siblings(picked);
+    if (chosen.dataset.way) keys[chosen.dataset.way](picked, around, around.indexOf(picked));
+    else release();
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && picked) release();
   });
 
   let dragged = null;

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import pghistory
@@ -42,8 +42,8 @@ class Change:
     after: dict[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
-        """As stored with its item."""
-        return asdict(self)
+        """As stored with its item; the values are shared, since thousands may be stored."""
+        return dict(vars(self))
 
 
 @contextmanager
@@ -115,9 +115,15 @@ class Writer:
         self._note(kind, row, "create", {}, encoded(row, kind.fields))
         return row
 
-    def create_many(self, kind: Kind, values: list[dict[str, Any]]) -> list[Any]:
-        """Make many rows, whose fields have been checked, in few statements; raises Invalid."""
-        rows = [kind.model(**one) for one in values]
+    def create_many(
+        self, kind: Kind, values: list[dict[str, Any]], pks: Sequence[int] = ()
+    ) -> list[Any]:
+        """Make many rows, whose fields have been checked, in few statements; raises Invalid.
+
+        Under their old numbers ``pks`` when undoing.
+        """
+        numbers: Sequence[int | None] = pks or [None] * len(values)
+        rows = [kind.model(pk=pk, **one) for pk, one in zip(numbers, values, strict=True)]
         for row in rows:
             self._sign(kind, row)
             if kind.versioned:
@@ -135,6 +141,12 @@ class Writer:
         """Remove a row of a kind that may be removed."""
         self._note(kind, row, "delete", encoded(row, kind.fields), {})
         row.delete()
+
+    def delete_many(self, kind: Kind, rows: list[Any]) -> None:
+        """Remove rows on which nothing hangs any more that people made, in few statements."""
+        for row in rows:
+            self._note(kind, row, "delete", encoded(row, kind.fields), {})
+        kind.model._default_manager.filter(pk__in=[row.pk for row in rows]).delete()
 
     def since(self, mark: int) -> list[Change]:
         """The changes after the first ``mark``."""

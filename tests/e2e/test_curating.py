@@ -30,7 +30,7 @@ def curator(browser: Any, site: str, django_db_blocker: Any) -> Iterator[Any]:
     yield page
     page.context.close()
     with django_db_blocker.unblock():
-        for made in ChangeSet.objects.filter(author=user, reverts=None):
+        for made in ChangeSet.objects.filter(author=user, reverts=None, items__reverted_in=None):
             revert(changeset=made, by=user, note="after the test")
         ChangeSet.objects.filter(author=user).delete()
         user.delete()
@@ -54,6 +54,50 @@ def test_headings_move_by_key_and_by_mouse(curator: Any, site: str) -> None:
     curator.goto(site + STAGE)
     assert curator.get_attribute(f"[data-node='{ONE}']", "data-depth") == "2"
     assert not curator.troubles
+
+
+@pytest.fixture
+def finger(curator: Any, browser: Any, site: str) -> Iterator[Any]:
+    """A telephone on which the same curator is signed in: no mouse, only touch."""
+    context = browser.new_context(
+        viewport={"width": 390, "height": 800},
+        has_touch=True,
+        is_mobile=True,
+        storage_state=curator.context.storage_state(),
+    )
+    page = context.new_page()
+    page.troubles = []
+    page.on("pageerror", lambda error: page.troubles.append(str(error)))
+    yield page
+    context.close()
+
+
+def test_headings_move_by_touch(finger: Any, site: str) -> None:
+    finger.goto(site + STAGE)
+    grip = finger.locator(f"[data-node='{OTHER}'] > [data-grip]")
+    box = grip.bounding_box()
+    assert min(box["width"], box["height"]) >= 43.5  # a finger's breadth
+    grip.tap()
+    bar = finger.locator("#movebar")
+    assert "Moving" in bar.inner_text()
+    assert finger.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    bar.locator("text=Cancel").tap()
+    assert bar.is_hidden()
+    assert order(finger) == [ONE, OTHER]
+
+    grip.tap()
+    with finger.expect_navigation():
+        bar.locator("text=Up").tap()
+    assert finger.url == site + STAGE  # back where the next one can be moved
+    assert order(finger) == [OTHER, ONE]
+
+    finger.locator(f"[data-node='{ONE}'] > [data-grip]").tap()
+    with finger.expect_navigation():
+        finger.locator(f"[data-node='{OTHER}'] > a > strong").tap()
+    assert finger.get_attribute(f"[data-node='{ONE}']", "data-depth") == "2"
+    finger.locator(f"[data-node='{OTHER}'] > [data-grip]").tap()
+    assert "place" not in finger.get_attribute(f"[data-node='{ONE}']", "class").split()
+    assert not finger.troubles
 
 
 def test_a_form_opens_in_place_and_keeps_its_draft(curator: Any, site: str) -> None:

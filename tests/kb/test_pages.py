@@ -16,6 +16,8 @@ from taxonomy.models import Risk
 
 pytestmark = pytest.mark.django_db
 COUNTS = json.loads((Path(__file__).parent / "query_counts.json").read_text())
+# Of a mitigation with papers, runs that ship, and figures read from outside.
+MOST_OF_A_MITIGATION = 14
 
 
 @pytest.mark.parametrize(("address", "most"), COUNTS.items())
@@ -143,3 +145,21 @@ def test_health(client: Client) -> None:
     ready = client.get("/readyz").json()
     assert ready["status"] == "ready"
     assert ready["search"]["vectors"] == Paper.objects.count()
+
+
+def test_pages_of_measured_mitigations_ask_no_more_for_each_run(client: Client) -> None:
+    """With every run that ships, as readers see them: a few more queries, the same each time."""
+    from evals.loading import load_runs
+    from evals.models import Run
+    from kb.loading import FIXTURES
+
+    load_runs(FIXTURES / "runs")
+    shown = set(Run.objects.values_list("mitigation", flat=True))
+    for slug in sorted(shown | {"smoothllm", "perplexity-filter"}):
+        asked = []
+        for _ in range(3):
+            with CaptureQueriesContext(connection) as queries:
+                assert client.get(f"/mitigations/{slug}/").status_code == 200
+            asked.append(len(queries))
+        assert len(set(asked)) == 1, (slug, asked)
+        assert asked[0] <= MOST_OF_A_MITIGATION, (slug, asked)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import tracemalloc
@@ -12,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kb.exports import FORMATS
-from kb.harvest import files, identifiers, latex
+from kb.exports._tables import names as cell_of
+from kb.harvest import files, identifiers, latex, tables
 from kb.harvest.records import Record
 from kb.imports.match import values_of
 from kb.models import Paper
@@ -141,6 +143,32 @@ def test_a_table_may_have_its_own_names_and_signs() -> None:
     assert "names no column" in refused.problem
 
 
+@pytest.mark.parametrize(
+    ("cell", "names"),
+    [
+        ("Doe, Jane; Roe, Richard", ["Doe, Jane", "Roe, Richard"]),
+        ("Jane Doe;Richard Roe ; ", ["Jane Doe", "Richard Roe"]),
+        ("Jane Doe and Richard Roe", ["Jane Doe", "Richard Roe"]),
+        ("Barnes and Noble, Inc.; Kea, Ada", ["Barnes and Noble, Inc.", "Kea, Ada"]),
+        ('"Team A; B, and C"; Ngô, Béla', ["Team A; B, and C", "Ngô, Béla"]),
+        ('"Barnes and Noble"', ["Barnes and Noble"]),
+        ('"The ""Quokka"" Group"; X', ['The "Quokka" Group', "X"]),
+        ('"never closed; Kea, Ada', ['"never closed', "Kea, Ada"]),
+        ("O'Brien, Q.", ["O'Brien, Q."]),
+        ("", []),
+    ],
+)
+@pytest.mark.parametrize("sign", [",", ";", "\t"])
+def test_authors_in_one_cell_are_parted_by_semicolons(
+    cell: str, names: list[str], sign: str
+) -> None:
+    out = io.StringIO()
+    csv.writer(out, delimiter=sign).writerows([["title", "authors", "year"], ["One", cell, 2020]])
+    (record,) = read(out.getvalue(), "csv")
+    assert record.authors == tuple(names)
+    assert (record.title, record.year) == ("One", 2020)
+
+
 def test_json_lines_are_read_one_by_one() -> None:
     text = (
         '{"title": "One", "year": 2020, "tags": ["x"]}\n{oops\n\n["list"]\n{"title": "\\ud800"}\n'
@@ -252,6 +280,12 @@ def same(paper: Paper, record: Record) -> None:
 def test_what_is_exported_comes_back_as_it_was(ending: str, form: str, paper: Paper) -> None:
     (record,) = read(FORMATS[ending].write([paper]), form)
     same(paper, record)
+
+
+@given(names=st.lists(words(ANY | st.sampled_from(';",')), max_size=4), team=st.booleans())
+def test_names_in_a_cell_come_back_as_they_were(names: list[str], team: bool) -> None:
+    names += ["Quokka and Kea; the others"] if team else []
+    assert tables.split_names(cell_of(names)) == names
 
 
 @given(paper=papers())

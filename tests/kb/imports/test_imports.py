@@ -5,9 +5,13 @@ from __future__ import annotations
 import io
 import json
 from typing import Any
+from unittest.mock import patch
 
 import pytest
+from django.apps import apps
 from django.contrib.auth.models import User
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from kb import search
 from kb.harvest.arxiv import Unreachable
@@ -16,7 +20,15 @@ from kb.imports import examining, lookup, operations, writing
 from kb.imports.models import ImportRow, PaperImport
 from kb.models import Embedding, Paper, PaperRedirect
 from taxonomy.models import ChangeSet
-from taxonomy.operations import Invalid, Missing, NotAllowed, RevertConflict, WrongState
+from taxonomy.operations import (
+    Action,
+    Invalid,
+    Missing,
+    NotAllowed,
+    RevertConflict,
+    WrongState,
+    perform,
+)
 from taxonomy.operations.revert import revert
 from tests.people import person
 
@@ -80,6 +92,38 @@ def test_an_import_is_undone_as_a_whole_and_done_again(ada: User) -> None:
     assert undone.changeset is not None
     revert(changeset=undone.changeset, by=ada, note="right after all")
     assert Paper.objects.filter(title__icontains="quokka").count() == 2
+
+
+def test_many_papers_are_undone_and_done_again_in_few_statements(ada: User) -> None:
+    """Thousands of rows cost a few statements for each part, not some for each row."""
+    text = "".join(entry(f"Quokka number {n}", author=f"Hana No{n}") for n in range(60))
+    with patch.object(operations, "AT_ONCE", 0):  # comparing by meaning is not asked for here
+        batch = stage(ada, text)
+    writing.confirm(batch=batch, by=ada, note="", unexamined=True)
+    batch.refresh_from_db()
+    assert batch.changeset is not None
+    before = {p.pk: (p.title, p.authors) for p in Paper.objects.filter(title__startswith="Quokka")}
+    first = Paper.objects.get(title="Quokka number 0")
+    perform(action=Action("edit", "paper", first.key, {"venue": "ICQ"}, 2), by=ada, note="")
+    with pytest.raises(RevertConflict) as caught:
+        revert(changeset=batch.changeset, by=ada, note="")
+    stuck = caught.value.stuck
+    assert [(one.label, one.after, one.now) for one in stuck] == [
+        (first.title, {"venue": ""}, {"venue": "ICQ"})
+    ]
+    with CaptureQueriesContext(connection) as queries:
+        choices = {stuck[0].what: "keep"}
+        undone = revert(changeset=batch.changeset, by=ada, note="", choices=choices)
+    assert len(queries) < 60
+    assert Paper.objects.filter(title__startswith="Quokka").get() == first
+    events = apps.get_model("kb", "PaperEvent").objects.filter(title__startswith="Quokka")
+    assert events.filter(pgh_label="delete").count() == 59
+    assert undone.changeset is not None
+    with CaptureQueriesContext(connection) as queries:
+        revert(changeset=undone.changeset, by=ada, note="")
+    assert len(queries) < 60
+    after = {p.pk: (p.title, p.authors) for p in Paper.objects.filter(title__startswith="Quokka")}
+    assert after == before
 
 
 def test_undoing_says_what_was_placed_since(ada: User) -> None:
@@ -330,3 +374,27 @@ def test_the_write_is_one_change_set_of_its_own(ada: User) -> None:
     (item,) = made.items.all()
     assert [change["action"] for change in item.changes] == ["create", "create"]
     assert ImportRow.objects.filter(batch=batch).count() == 2
+
+
+@pytest.mark.parametrize(
+    ("title", "cosine", "authors", "perhaps"),
+    [
+        ("Universal Attacks on Aligned Language Models", 0.5, (), True),  # a subtitle went
+        ("AdvX: Universal Attacks on Aligned Language Models: A Study", 0.5, (), True),
+        ("Universal Attacks on Aligned Language Models", 0.3, (), False),
+        ("Something else altogether about other things", 0.98, (), True),
+        ("Something else altogether about other things", 0.9, (), False),
+        ("Something else altogether about other things", 0.9, ("A B", "C D", "E F"), True),
+        ("Something else altogether about other things", 0.9, ("A B", "C D"), False),
+        ("Aligned Language Models", 0.5, (), False),  # so short that it may be part of any
+    ],
+)
+def test_what_may_be_one_paper_under_two_titles(
+    title: str, cosine: float, authors: tuple[str, ...], perhaps: bool
+) -> None:
+    known = Paper(
+        title="Universal Attacks on Aligned Language Models: A Study",
+        authors=["Ann B", "Carl D", "Eve F"],
+    )
+    verdict = examining.nearest(Record(title=title, authors=authors), [(known, cosine)])
+    assert (verdict is not None) == perhaps

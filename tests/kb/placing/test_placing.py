@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from kb.accounts import tokens
 from kb.loading import FIXTURES, load_placements
@@ -18,6 +22,7 @@ from taxonomy.operations.revert import revert
 from tests.people import person
 
 pytestmark = pytest.mark.django_db
+COUNTS = json.loads((Path(__file__).parents[1] / "query_counts_curator.json").read_text())
 
 
 @pytest.fixture
@@ -183,3 +188,21 @@ def test_offers_are_made_once_for_what_waits() -> None:
     placement.save()
     assert offers.refresh() == 40  # curators changed something, so it learns anew
     assert Training.objects.count() == 1
+
+
+@pytest.mark.parametrize(("address", "most"), COUNTS.items())
+def test_curators_pages_ask_so_many_queries_however_much_waits(
+    client: Client, offer: Offer, address: str, most: int
+) -> None:
+    client.force_login(person("ada"))
+    seen = []
+    for papers in (Paper.objects.none(), Paper.objects.filter(status="suggested")[:30]):
+        for paper in papers:
+            if paper.pk != offer.paper_id:
+                more = {"training": offer.training, "risks": offer.risks, "gain": 1}
+                Offer.objects.create(paper=paper, kind="survey", neighbours=[], **more)
+        client.get(address)  # the session is read and written the first time
+        with CaptureQueriesContext(connection) as queries:
+            assert client.get(address).status_code == 200
+        seen.append(len(queries))
+    assert seen == [most, most], f"{address} asks {seen} queries; change the number if meant"
