@@ -18,7 +18,8 @@ from typing import IO, Any
 
 from django.conf import settings
 
-from . import operations
+from . import addresses, operations
+from .engine import endpoints
 from .engine.endpoints import key_variable
 from .models import Run, Target
 
@@ -49,6 +50,10 @@ class GivenBack(Exception):
     """The worker stops in the middle of the run."""
 
 
+class NotRegistered(Exception):
+    """The endpoint of a run is not, or no longer, what an administrator registered."""
+
+
 def measure(run_id: uuid.UUID, show: Show = _silent) -> None:
     """Take the run, measure it, store the record or the reason why there is none."""
     run = operations.start(run_id=run_id)
@@ -69,13 +74,14 @@ def measure(run_id: uuid.UUID, show: Show = _silent) -> None:
 
 def _run_engine(run: Run, show: Show) -> tuple[dict[str, Any], dict[str, bytes]]:
     """Run the engine on the run's specification; return its record and its Inspect logs."""
+    check_endpoint(run)
     with tempfile.TemporaryDirectory(prefix="safestack-run-") as name:
         folder = Path(name)
         spec, out, errors = folder / "spec.json", folder / "result.json", folder / "stderr"
         spec.write_text(json.dumps(run.spec))
         with errors.open("wb") as stderr:
             process = subprocess.Popen(
-                _command(spec, out, far=run.target.kind == Target.Kind.ENDPOINT),
+                _command(spec, out, run.spec.get("endpoint")),
                 stdout=subprocess.PIPE,
                 stderr=stderr,
                 stdin=subprocess.DEVNULL,
@@ -100,10 +106,28 @@ def _logs(folder: Path) -> dict[str, bytes]:
     return found
 
 
-def _command(spec: Path, out: Path, far: bool) -> list[str]:
+def check_endpoint(run: Run) -> None:
+    """See that a run's endpoint is registered as it was asked for, and where its name leads.
+
+    Raises NotRegistered or BadAddress. A run against a bundled model has none.
+    """
+    target, asked = run.target, run.spec.get("endpoint") or {}
+    if not asked and target.kind == Target.Kind.BUNDLED:
+        return
+    known = endpoints.checked(target.endpoint) if target.endpoint and target.active else {}
+    if asked != known:
+        raise NotRegistered(
+            f"{target.name} is not registered any more as it was when this run was asked for."
+        )
+    addresses.check(target.base_url, local=settings.LOCAL_ENDPOINTS)
+
+
+def _command(spec: Path, out: Path, endpoint: dict[str, Any] | None) -> list[str]:
     """The engine under limits; only a run against an endpoint may use the network."""
     limits = [f"--seconds={WALL_SECONDS}", f"--bytes={MEMORY_BYTES}"]
-    limits += ["--network"] if far else []
+    if endpoint:
+        local = addresses.is_local(endpoint["base_url"])
+        limits += ["--network", "--local"] if local else ["--network"]
     engine = ["run", "--spec", str(spec), "--out", str(out)]
     return [sys.executable, "-m", "evals.confine", *limits, "--", *engine]
 

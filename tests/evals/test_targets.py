@@ -140,11 +140,6 @@ def test_the_engine_knows_one_key_at_most(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert key_variable("my-server") not in worker._environment(tmp_path, near)
 
 
-def test_only_a_run_against_an_endpoint_may_use_the_network(tmp_path: Path) -> None:
-    assert "--network" in worker._command(tmp_path, tmp_path, far=True)
-    assert "--network" not in worker._command(tmp_path, tmp_path, far=False)
-
-
 @pytest.fixture
 def served() -> Iterator[Server]:
     server = Server(FakeLanguageModel(), "tiny", 0)  # type: ignore[arg-type]
