@@ -20,6 +20,7 @@ from evals.engine import provenance
 from evals.engine.mitigations import perplexity_filter as pf
 from evals.engine.spec import Spec
 from evals.models import Run, Target
+from kb import evidence
 from taxonomy.models import RiskMitigation
 from tests.fakes import FakeLanguageModel
 
@@ -235,3 +236,57 @@ def test_coverage_marks_what_is_not_fresh(client: Client, record: dict[str, Any]
     assert (found["totals"]["with_measured"], found["totals"]["with_fresh"]) == (1, 0)
     assert {row["framework"] for row in found["elsewhere"]} == {"mitre-atlas", "ibm-risk-atlas"}
     assert "not fresh" in client.get("/coverage/").content.decode()
+
+
+def test_coverage_counts_what_was_measured_by_stage(client: Client, record: dict[str, Any]) -> None:
+    def counts() -> dict[str, tuple[int, int]]:
+        found = client.get("/api/v1/coverage/").json()
+        rows = [*found["stages"], {"slug": "all", **found["totals"]}]
+        assert all(row["measured"] <= row["runnable"] <= row["mitigations"] for row in rows)
+        return {row["slug"]: (row["measured"], row["measurable"]) for row in rows}
+
+    assert set(counts().values()) == {(0, 0)}
+    run = stored(record)
+    Run.objects.filter(pk=run.pk).update(verdict="measurable")
+    assert counts()["deployment"] == counts()["all"] == (1, 1)
+    assert counts()["pre-training"] == (0, 0)
+    newer = stored(record, seed=1)
+    Run.objects.filter(pk=newer.pk).update(verdict="floor")
+    assert counts()["all"] == (1, 0)
+    home = client.get("/").content.decode()
+    assert "with a stored run</a>" in home
+    assert "1 measured" in home
+
+
+@pytest.mark.parametrize(
+    ("claim", "value", "unit", "left"),
+    [
+        ("Attack success fell from 61 % to 2 %.", 2.0, "%", 0.02),
+        ("Attack success fell from above 50 % to below 2 %.", 2.0, "% (upper bound)", 0.02),
+        ("The attack success rate was 2.07 %.", 2.07, "%", 0.0207),
+        ("Attack success went down by 48.2 %.", 48.2, "%", None),
+        ("Attack success was cut by up to 98 %.", 98.0, "%", None),
+        ("Attack success was 57.82 % lower.", 57.82, "%", None),
+        ("Defence success was 80 %.", 80.0, "%", None),
+        ("Detection reached 98 %.", 98.0, "%", None),
+        ("Attack success fell 10 times.", 10.0, "times", None),
+    ],
+)
+def test_a_claim_is_drawn_where_it_says_what_is_left(
+    claim: str, value: float, unit: str, left: float | None
+) -> None:
+    answer = RiskMitigation(claim=claim, claim_value=value, claim_unit=unit)
+    assert evidence.claimed_share(answer) == (pytest.approx(left) if left else None)
+
+
+def test_the_claim_stands_in_another_mark(client: Client, record: dict[str, Any]) -> None:
+    stored(record)
+    answer = RiskMitigation.objects.filter(mitigation__slug="perplexity-filter")
+    page = client.get("/risks/adversarial-suffix/").content.decode()
+    drawn = page.split("<tbody>")[1].count('class="claimed"')
+    answer.update(
+        claim="Attack success fell to 4 %.", claim_value=4, claim_unit="%",
+        claim_source="arxiv:2308.14132",
+    )  # fmt: skip
+    page = client.get("/risks/adversarial-suffix/").content.decode()
+    assert page.split("<tbody>")[1].count('class="claimed"') == drawn + 1
