@@ -107,7 +107,7 @@ def took(mitigation: str, params: Mapping[str, Any]) -> dict[str, Any] | None:
         .values("pk", "origin", "same", "seconds", "threads", at=F("finished_at"))
         .first()
     )
-    return found and {**found, "seconds": found["seconds"].total_seconds()}
+    return {**found, "seconds": found["seconds"].total_seconds()} if found else None
 
 
 def finished() -> QuerySet[Run]:
