@@ -183,7 +183,7 @@ REST_FRAMEWORK = {
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["kb.api.parsing.PlainJSON"],
     "EXCEPTION_HANDLER": "kb.problems.handler",
     "DEFAULT_METADATA_CLASS": None,  # the description at /api/v1/schema/ says it all
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",

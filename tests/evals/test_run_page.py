@@ -311,3 +311,10 @@ def test_a_forged_request_is_refused_with_a_reason(client: Client, more: dict[st
     assert answer.status_code == 400
     assert answer.json()["errors"]
     assert not Run.objects.exists()
+
+
+def test_a_request_that_is_nested_too_deeply_is_refused(client: Client) -> None:
+    deep = '{"mitigation": "perplexity-filter", "params": ' + '{"a": ' * 5000 + "1" + "}" * 5001
+    answer = client.post("/api/v1/runs/", deep, content_type="application/json")
+    assert answer.status_code == 400
+    assert "nested too deeply" in answer.json()["detail"]
