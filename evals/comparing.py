@@ -122,7 +122,8 @@ def reproduced(runs: list[Run]) -> dict[str, Any] | None:
 class Candidate:
     """A mitigation with its measured effect and prices; a price that was not measured is None.
 
-    Effect, refusals and utility lost are shares; ``slower`` is milliseconds of what ``timed``
+    Effect (with the ``low`` and ``high`` end of its interval), refusals and utility lost are
+    shares; ``slower`` is milliseconds of what ``timed``
     names, since a training step and a request are not the same. ``clear`` says whether the
     interval of the effect leaves out 0.
     """
@@ -133,8 +134,15 @@ class Candidate:
     utility: float | None
     slower: float | None
     timed: str = ""
+    low: float = 0.0
+    high: float = 0.0
     clear: bool = True
     best: bool = False
+
+    @property
+    def interval(self) -> dict[str, float]:
+        """The ends of the effect's interval."""
+        return {"low": self.low, "high": self.high}
 
 
 def portfolio(
@@ -183,7 +191,8 @@ def _candidate(run: Run) -> Candidate | None:
     effect = run.summary.get("effect")
     if not effect or effect["unit"] != "share" or not effect["gap"]:
         return None
-    gain = effect["gap"]["difference"] * (-1 if effect["better"] == "lower" else 1)
+    sign = -1 if effect["better"] == "lower" else 1
+    gain, *bounds = (sign * effect["gap"][name] for name in ("difference", "low", "high"))
     price = {row["measure"]: row for row in run.summary["price"]}
     utility, time = price.get("utility"), price.get("latency")
     in_ms = time if time and time["unit"] == "ms" else None
@@ -195,7 +204,8 @@ def _candidate(run: Run) -> Candidate | None:
         None if lost is None else -lost,
         _rise(in_ms),
         in_ms["label"] if in_ms else "",
-        grading.improves(effect),
+        *sorted(bounds),
+        clear=grading.improves(effect),
     )
 
 
