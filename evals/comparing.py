@@ -16,6 +16,7 @@ from . import figures, grading, queries
 from .models import Run
 
 FEWEST, MOST = 2, 5
+TIMES = {"ms", "s"}  # units of what is the machine's and not the mitigation's
 ROWS = {
     "effect": "Main effect",
     "adaptive": "Hardest adaptive attack",
@@ -113,7 +114,10 @@ def reproduced(runs: list[Run]) -> dict[str, Any] | None:
     """
     if len({run.spec_digest for run in runs}) > 1:
         return None
-    rows = [{(m.label, m.arm): m.value for m in r.metrics.all() if m.unit != "ms"} for r in runs]
+    rows = [
+        {(m.label, m.arm): m.value for m in run.metrics.all() if m.unit not in TIMES}
+        for run in runs
+    ]
     apart = [key for key in rows[0] if len({row.get(key) for row in rows}) > 1]
     return {"figures": len(rows[0]), "apart": [f"{label} ({arm})" for label, arm in apart]}
 

@@ -221,10 +221,23 @@ def test_the_command_line_lists_shows_and_compares(record: dict[str, Any]) -> No
     assert str(one.pk) in said("list", "--mitigation", "perplexity-filter")
     assert json.loads(said("show", one.result_digest[:16])) == one.result
     assert "Questions answered right" in said("compare", str(one.pk), str(two.pk))
-    for wrong in (["show", "abcdefabcdef"], ["compare", str(one.pk)]):
+    asked, _ = operations.request_run(mitigation="perplexity-filter", params={"n": 31})
+    for wrong in (["show", "abcdefabcdef"], ["show", str(asked.pk)], ["compare", str(one.pk)]):
         with pytest.raises(CommandError) as error:
             call_command("runs", *wrong)
         assert error.value.returncode == 2
+
+
+@pytest.mark.parametrize(("unit", "apart"), [("ms", 0), ("s", 0), ("share", 1)])
+def test_a_repeated_run_is_compared_without_its_times(
+    record: dict[str, Any], unit: str, apart: int
+) -> None:
+    one, later = copy.deepcopy(record), copy.deepcopy(record)
+    for found, value in ((one, 0.5), (later, 0.6)):
+        found["metrics"][0] |= {"unit": unit, "value": value, "low": 0.0, "high": 1.0}
+    same = comparing.reproduced([stored(one), stored(later)])
+    assert same
+    assert len(same["apart"]) == apart
 
 
 def test_coverage_marks_what_is_not_fresh(client: Client, record: dict[str, Any]) -> None:
