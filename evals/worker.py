@@ -26,9 +26,10 @@ from .models import Run, Target
 WALL_SECONDS = int(os.environ.get("KB_RUN_SECONDS", "1800"))
 MEMORY_BYTES = int(os.environ.get("KB_RUN_BYTES", str(12 * 1024**3)))
 POLL_SECONDS = 1.0
+TARGET_FAILED = 1  # the engine's exit code
 LOGS = "logs"
 LOG_BYTES = 64 * 1024**2  # kept of one run's Inspect logs
-KEPT = ("PATH", "LANG", "LC_ALL", "VIRTUAL_ENV", "PYTHONPATH")
+KEPT = ("PATH", "LANG", "LC_ALL", "VIRTUAL_ENV", "PYTHONPATH", "SAFESTACK_THREADS")
 
 
 Show = Callable[[int, int, str], None]
@@ -92,7 +93,7 @@ def _run_engine(run: Run, show: Show) -> tuple[dict[str, Any], dict[str, bytes]]
             )
             _watch(run, process, show)
         if process.returncode != 0 or not out.exists():
-            raise RuntimeError(_reason(process.returncode, errors))
+            raise RuntimeError(_reason(run, process.returncode, errors))
         return json.loads(out.read_text()), _logs(folder / LOGS)
 
 
@@ -197,11 +198,15 @@ def _kill(process: subprocess.Popen[str]) -> None:
     process.wait()
 
 
-def _reason(code: int, errors: Path) -> str:
+def _reason(run: Run, code: int, errors: Path) -> str:
     """Why the engine ended without a record: its own last words, or how it was ended."""
     words = errors.read_text(errors="replace").strip().splitlines()
     if code == -signal.SIGKILL:
         return "The engine was killed, most likely for using more memory than it may."
     if code == -signal.SIGXCPU:
         return "The engine used more processor time than it may."
-    return words[-1][:500] if words else f"The engine ended with code {code} and no message."
+    if not words:
+        return f"The engine ended with code {code} and no message."
+    said = words[-1].removeprefix("evals.engine: ")[:500]
+    far = run.spec.get("endpoint", {}).get("base_url")
+    return f"At {far}: {said}" if far and code == TARGET_FAILED else said
