@@ -196,7 +196,8 @@ def _candidate(run: Run) -> Candidate | None:
     if not effect or effect["unit"] != "share" or not effect["gap"]:
         return None
     sign = -1 if effect["better"] == "lower" else 1
-    gain, *bounds = (sign * effect["gap"][name] for name in ("difference", "low", "high"))
+    gain = sign * effect["gap"]["difference"]
+    low, high = sorted(sign * effect["gap"][end] for end in ("low", "high"))
     price = {row["measure"]: row for row in run.summary["price"]}
     utility, time = price.get("utility"), price.get("latency")
     in_ms = time if time and time["unit"] == "ms" else None
@@ -208,8 +209,9 @@ def _candidate(run: Run) -> Candidate | None:
         None if lost is None else -lost,
         _rise(in_ms),
         in_ms["label"] if in_ms else "",
-        *sorted(bounds),
-        clear=grading.improves(effect),
+        low,
+        high,
+        grading.improves(effect),
     )
 
 

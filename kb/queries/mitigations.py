@@ -38,7 +38,8 @@ def mitigation_page(slug: str) -> dict[str, Any] | None:
         return None
     latest = evals.latest_runs(mitigation=found.slug)
     telling = _telling(latest)
-    engine = registry.get_mitigation(found.engine_key) if found.runnable else None
+    runs = found.runnable and found.status == Status.ACTIVE
+    engine = registry.get_mitigation(found.engine_key) if runs else None
     usual = {param.name: param.default for param in engine.params} if engine else {}
     return {
         "mitigation": found,

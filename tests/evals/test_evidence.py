@@ -205,8 +205,11 @@ def test_the_portfolio_keeps_budgets(client: Client, record: dict[str, Any]) -> 
     stored(record)
     page = client.get("/runs/portfolio/")
     assert page.status_code == 200
+    (row,) = page.context["rows"]
+    assert row.low <= row.effect <= row.high
     tight = client.get("/runs/portfolio/", {"slower": "-1"})
     assert tight.status_code == 400
+    assert "within the budgets" not in tight.content.decode()
     assert client.get("/runs/portfolio/", {"risk": "nope"}).status_code == 400
 
 

@@ -201,6 +201,9 @@ def test_a_retired_mitigation_is_not_run(client: Client) -> None:
     assert "retired" in answer.content.decode()
     client.post("/mitigations/perplexity-filter/run/", {"n": 30})
     assert not Run.objects.exists()
+    page = client.get("/mitigations/perplexity-filter/").content.decode()
+    assert "This mitigation is retired" in page
+    assert "/mitigations/perplexity-filter/run/" not in page
 
 
 def test_everybody_has_a_quota(settings: Any, django_user_model: Any) -> None:
