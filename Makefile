@@ -9,7 +9,7 @@ PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 TORCH := torch==2.13.0
 export PYTHONDONTWRITEBYTECODE ?= 1
 
-.PHONY: run prepare test lint types house checks pytest install browser curator openapi bench-evals bench-search bench-imports bench-suggest bench-scale clean
+.PHONY: run prepare test lint types house checks pytest install browser curator openapi bench-evals bench-search bench-imports bench-suggest bench-scale bench-requests clean
 
 run: $(VENV)/ready ## install, load, index and serve on http://127.0.0.1:8000
 	@exec $(PY) manage.py serve
@@ -80,6 +80,9 @@ bench-suggest: $(VENV)/ready ## measure the suggested risks and kinds against wh
 
 bench-scale: $(VENV)/ready-dev ## measure indexes of up to a million vectors
 	@$(PY) -m bench.scale
+
+bench-requests: $(VENV)/ready ## from asking for a run to its place in the queue, over HTTP
+	@$(PY) -m bench.requests
 
 clean: ## remove what can be made again, the database included
 	rm -rf var $(VENV)

@@ -17,7 +17,12 @@ def main() -> None:
 
     if len(sys.argv) > 1 and sys.argv[1] not in WITHOUT_DATABASE:
         database.ensure()
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads along, such as head, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
 
 
 if __name__ == "__main__":

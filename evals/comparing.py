@@ -16,6 +16,7 @@ from . import figures, grading, queries
 from .models import Run
 
 FEWEST, MOST = 2, 5
+TIMES = {"ms", "s"}  # units of what is the machine's and not the mitigation's
 ROWS = {
     "effect": "Main effect",
     "adaptive": "Hardest adaptive attack",
@@ -113,7 +114,10 @@ def reproduced(runs: list[Run]) -> dict[str, Any] | None:
     """
     if len({run.spec_digest for run in runs}) > 1:
         return None
-    rows = [{(m.label, m.arm): m.value for m in r.metrics.all() if m.unit != "ms"} for r in runs]
+    rows = [
+        {(m.label, m.arm): m.value for m in run.metrics.all() if m.unit not in TIMES}
+        for run in runs
+    ]
     apart = [key for key in rows[0] if len({row.get(key) for row in rows}) > 1]
     return {"figures": len(rows[0]), "apart": [f"{label} ({arm})" for label, arm in apart]}
 
@@ -122,7 +126,8 @@ def reproduced(runs: list[Run]) -> dict[str, Any] | None:
 class Candidate:
     """A mitigation with its measured effect and prices; a price that was not measured is None.
 
-    Effect, refusals and utility lost are shares; ``slower`` is milliseconds of what ``timed``
+    Effect (with the ``low`` and ``high`` end of its interval), refusals and utility lost are
+    shares; ``slower`` is milliseconds of what ``timed``
     names, since a training step and a request are not the same. ``clear`` says whether the
     interval of the effect leaves out 0.
     """
@@ -133,8 +138,15 @@ class Candidate:
     utility: float | None
     slower: float | None
     timed: str = ""
+    low: float = 0.0
+    high: float = 0.0
     clear: bool = True
     best: bool = False
+
+    @property
+    def interval(self) -> dict[str, float]:
+        """The ends of the effect's interval."""
+        return {"low": self.low, "high": self.high}
 
 
 def portfolio(
@@ -183,7 +195,9 @@ def _candidate(run: Run) -> Candidate | None:
     effect = run.summary.get("effect")
     if not effect or effect["unit"] != "share" or not effect["gap"]:
         return None
-    gain = effect["gap"]["difference"] * (-1 if effect["better"] == "lower" else 1)
+    sign = -1 if effect["better"] == "lower" else 1
+    gain = sign * effect["gap"]["difference"]
+    low, high = sorted(sign * effect["gap"][end] for end in ("low", "high"))
     price = {row["measure"]: row for row in run.summary["price"]}
     utility, time = price.get("utility"), price.get("latency")
     in_ms = time if time and time["unit"] == "ms" else None
@@ -195,6 +209,8 @@ def _candidate(run: Run) -> Candidate | None:
         None if lost is None else -lost,
         _rise(in_ms),
         in_ms["label"] if in_ms else "",
+        low,
+        high,
         grading.improves(effect),
     )
 

@@ -2,7 +2,8 @@
 
     python -m evals.confine --seconds 1800 --bytes 12884901888 -- run --spec … --out …
 
-``--network`` leaves the network open; the worker says so where the target is an endpoint.
+``--network`` leaves the network open, as far as ``addresses.guard`` lets it; the worker says
+so where the target is an endpoint, and adds ``--local`` where that is on this machine.
 The network is cut where the system lets an ordinary process do so (Linux user namespaces);
 where not, the engine is still told to stay offline. Linux alone.
 """
@@ -13,8 +14,11 @@ import argparse
 import ctypes
 import os
 import resource
+import runpy
 import signal
 import sys
+
+from . import addresses
 
 CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
 PR_SET_PDEATHSIG = 1
@@ -27,11 +31,17 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, required=True)
     parser.add_argument("--bytes", type=int, required=True)
     parser.add_argument("--network", action="store_true", help="the target is an endpoint")
+    parser.add_argument("--local", action="store_true", help="which is on this machine")
     parser.add_argument("engine", nargs="+")
     options = parser.parse_args()
     die_with_parent()
     limit(options.seconds, options.bytes)
     os.environ["SAFESTACK_NETWORK"] = "cut" if not options.network and cut_network() else "open"
+    if options.network:
+        addresses.guard(local=options.local)  # lives in this process alone, so none is executed
+        sys.argv = ["evals.engine", *options.engine]
+        runpy.run_module("evals.engine", run_name="__main__", alter_sys=True)
+        return
     os.execv(sys.executable, [sys.executable, "-m", "evals.engine", *options.engine])
 
 

@@ -10,9 +10,9 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.urls import reverse
 
+from . import addresses
 from .engine import registry
 from .engine.endpoints import checked
-from .engine.params import BadParameter
 
 
 class Target(models.Model):
@@ -61,12 +61,13 @@ class Target(models.Model):
         return {"base_url": self.base_url, "model": self.model, "per_minute": self.per_minute}
 
     def clean(self) -> None:
-        """Refuse an endpoint that no run could reach; raises ValidationError."""
+        """Refuse an endpoint that no run could or may reach; raises ValidationError."""
         if self.kind == self.Kind.BUNDLED:
             return
         try:
             checked(self.endpoint)
-        except BadParameter as error:
+            addresses.check(self.base_url, local=settings.LOCAL_ENDPOINTS)
+        except ValueError as error:  # BadParameter, BadAddress, or no address at all
             raise ValidationError(str(error)) from None
         if self.slug in {known.slug for known in registry.targets()}:
             raise ValidationError("A bundled model has this name already.")

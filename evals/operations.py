@@ -206,6 +206,7 @@ def finish(*, run: Run, result: dict[str, Any], logs: Mapping[str, bytes] | None
     held.reason = result["validity"]["reason"]
     held.status = Run.Status.DONE
     held.finished_at = timezone.now()
+    held.progress_done = held.progress_total
     held.save()
     store_metrics(run=held, result=result)
     _store_logs(held, logs or {})

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
-from django.db.models import Prefetch, QuerySet
+from django.db.models import Case, F, Max, Prefetch, QuerySet, When
 
 from .models import Metric, Run, RunLog, Target, Verdict
 
@@ -70,6 +71,43 @@ def latest_runs(risk: str = "", mitigation: str = "") -> dict[tuple[str, str], R
         found = found.filter(mitigation=mitigation)
     newest = found.order_by("mitigation", "risk", "-finished_at").distinct("mitigation", "risk")
     return {(run.mitigation, run.risk): run for run in newest}
+
+
+def newest_verdicts() -> dict[tuple[str, str], str]:
+    """{(mitigation, risk): the verdict of its newest finished run}."""
+    apart = ("mitigation", "risk")
+    done = Run.objects.filter(status=Run.Status.DONE).exclude(spec__has_key="stack")
+    newest = done.order_by(*apart, "-finished_at").distinct(*apart)
+    return {(m, risk): verdict for m, risk, verdict in newest.values_list(*apart, "verdict")}
+
+
+def measured_pairs() -> dict[tuple[str, str], datetime]:
+    """{(mitigation, risk): when its newest run finished} of every pair with one."""
+    done = Run.objects.filter(status=Run.Status.DONE).order_by()
+    newest = done.values_list("mitigation", "risk").annotate(newest=Max("finished_at"))
+    return {(mitigation, risk): at for mitigation, risk, at in newest}
+
+
+def took(mitigation: str, params: Mapping[str, Any]) -> dict[str, Any] | None:
+    """How long a mitigation's newest finished run took, of those with these parameters if any.
+
+    Gives ``seconds``, ``at``, ``threads``, ``origin``, ``pk``, and ``same``: whether the
+    parameters are these. None where it never ran.
+    """
+    done = Run.objects.filter(mitigation=mitigation, status=Run.Status.DONE)
+    found = (
+        done.exclude(spec__has_key="stack")
+        .exclude(started_at=None)
+        .annotate(
+            same=Case(When(params=dict(params), then=True), default=False),
+            seconds=F("finished_at") - F("started_at"),
+            threads=F("result__provenance__threads"),
+        )
+        .order_by("-same", "-finished_at")
+        .values("pk", "origin", "same", "seconds", "threads", at=F("finished_at"))
+        .first()
+    )
+    return {**found, "seconds": found["seconds"].total_seconds()} if found else None
 
 
 def finished() -> QuerySet[Run]:

@@ -18,16 +18,18 @@ from typing import IO, Any
 
 from django.conf import settings
 
-from . import operations
+from . import addresses, operations
+from .engine import endpoints
 from .engine.endpoints import key_variable
 from .models import Run, Target
 
 WALL_SECONDS = int(os.environ.get("KB_RUN_SECONDS", "1800"))
 MEMORY_BYTES = int(os.environ.get("KB_RUN_BYTES", str(12 * 1024**3)))
 POLL_SECONDS = 1.0
+TARGET_FAILED = 1  # the engine's exit code
 LOGS = "logs"
 LOG_BYTES = 64 * 1024**2  # kept of one run's Inspect logs
-KEPT = ("PATH", "LANG", "LC_ALL", "VIRTUAL_ENV", "PYTHONPATH")
+KEPT = ("PATH", "LANG", "LC_ALL", "VIRTUAL_ENV", "PYTHONPATH", "SAFESTACK_THREADS")
 
 
 Show = Callable[[int, int, str], None]
@@ -47,6 +49,10 @@ class Stopped(Exception):
 
 class GivenBack(Exception):
     """The worker stops in the middle of the run."""
+
+
+class NotRegistered(Exception):
+    """The endpoint of a run is not, or no longer, what an administrator registered."""
 
 
 def measure(run_id: uuid.UUID, show: Show = _silent) -> None:
@@ -69,13 +75,14 @@ def measure(run_id: uuid.UUID, show: Show = _silent) -> None:
 
 def _run_engine(run: Run, show: Show) -> tuple[dict[str, Any], dict[str, bytes]]:
     """Run the engine on the run's specification; return its record and its Inspect logs."""
+    check_endpoint(run)
     with tempfile.TemporaryDirectory(prefix="safestack-run-") as name:
         folder = Path(name)
         spec, out, errors = folder / "spec.json", folder / "result.json", folder / "stderr"
         spec.write_text(json.dumps(run.spec))
         with errors.open("wb") as stderr:
             process = subprocess.Popen(
-                _command(spec, out, far=run.target.kind == Target.Kind.ENDPOINT),
+                _command(spec, out, run.spec.get("endpoint")),
                 stdout=subprocess.PIPE,
                 stderr=stderr,
                 stdin=subprocess.DEVNULL,
@@ -86,7 +93,7 @@ def _run_engine(run: Run, show: Show) -> tuple[dict[str, Any], dict[str, bytes]]
             )
             _watch(run, process, show)
         if process.returncode != 0 or not out.exists():
-            raise RuntimeError(_reason(process.returncode, errors))
+            raise RuntimeError(_reason(run, process.returncode, errors))
         return json.loads(out.read_text()), _logs(folder / LOGS)
 
 
@@ -100,10 +107,28 @@ def _logs(folder: Path) -> dict[str, bytes]:
     return found
 
 
-def _command(spec: Path, out: Path, far: bool) -> list[str]:
+def check_endpoint(run: Run) -> None:
+    """See that a run's endpoint is registered as it was asked for, and where its name leads.
+
+    Raises NotRegistered or BadAddress. A run against a bundled model has none.
+    """
+    target, asked = run.target, run.spec.get("endpoint") or {}
+    if not asked and target.kind == Target.Kind.BUNDLED:
+        return
+    known = endpoints.checked(target.endpoint) if target.endpoint and target.active else {}
+    if asked != known:
+        raise NotRegistered(
+            f"{target.name} is not registered any more as it was when this run was asked for."
+        )
+    addresses.check(target.base_url, local=settings.LOCAL_ENDPOINTS)
+
+
+def _command(spec: Path, out: Path, endpoint: dict[str, Any] | None) -> list[str]:
     """The engine under limits; only a run against an endpoint may use the network."""
     limits = [f"--seconds={WALL_SECONDS}", f"--bytes={MEMORY_BYTES}"]
-    limits += ["--network"] if far else []
+    if endpoint:
+        local = addresses.is_local(endpoint["base_url"])
+        limits += ["--network", "--local"] if local else ["--network"]
     engine = ["run", "--spec", str(spec), "--out", str(out)]
     return [sys.executable, "-m", "evals.confine", *limits, "--", *engine]
 
@@ -173,11 +198,15 @@ def _kill(process: subprocess.Popen[str]) -> None:
     process.wait()
 
 
-def _reason(code: int, errors: Path) -> str:
+def _reason(run: Run, code: int, errors: Path) -> str:
     """Why the engine ended without a record: its own last words, or how it was ended."""
     words = errors.read_text(errors="replace").strip().splitlines()
     if code == -signal.SIGKILL:
         return "The engine was killed, most likely for using more memory than it may."
     if code == -signal.SIGXCPU:
         return "The engine used more processor time than it may."
-    return words[-1][:500] if words else f"The engine ended with code {code} and no message."
+    if not words:
+        return f"The engine ended with code {code} and no message."
+    said = words[-1].removeprefix("evals.engine: ")[:500]
+    far = run.spec.get("endpoint", {}).get("base_url")
+    return f"At {far}: {said}" if far and code == TARGET_FAILED else said

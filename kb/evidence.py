@@ -5,6 +5,7 @@ The grade follows the runs by rule (``evals.grading``), unless a curator set it 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -54,10 +55,18 @@ def of(answer: RiskMitigation, run: Run | None) -> Evidence:
 
 
 def claimed_share(answer: RiskMitigation) -> float | None:
-    """The claimed figure on the chart's own scale, where it is an attack's success in per cent."""
-    if answer.claim_value is None or answer.claim_unit != "%" or "success" not in answer.claim:
+    """The claimed figure on the chart's own scale: an attack's success in per cent that is left.
+
+    None for other quantities, and where the claim says by how much success fell rather than
+    to what.
+    """
+    if answer.claim_value is None or not answer.claim_unit.startswith("%"):
         return None
-    return answer.claim_value / 100
+    value = re.escape(f"{answer.claim_value:g}")
+    left = rf"(?<!up )\b(to|was|were|below|than|around) {value} ?%(?! lower)"
+    claim = answer.claim.lower()
+    attack = "success" in claim and "defence success" not in claim
+    return answer.claim_value / 100 if attack and re.search(left, claim) else None
 
 
 def imported(**wanted: str) -> list[dict[str, Any]]:

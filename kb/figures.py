@@ -31,6 +31,7 @@ def matrix(home: Home) -> dict[str, Any]:
             "papers": row.papers,
             "risks": row.risks,
             "mitigations": row.mitigations,
+            "measured": row.measured,
             "cells": [Cell(kind, count, shade(count, filled)) for kind, count in row.cells],
         }
         for row in home.rows

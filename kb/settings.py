@@ -13,6 +13,7 @@
 | KB_RUNS | signed-in | who may start a run: ``signed-in`` or ``open`` |
 | KB_RUN_QUOTA | 5,50 | runs of one person that may wait at once, and be started in a day |
 | KB_RUN_QUOTA_ANONYMOUS | 2,20 | the same for all anonymous visitors together |
+| KB_LOCAL_ENDPOINTS | on; off with KB_HTTPS | endpoints on this machine may be registered |
 | KB_RUN_DAYS | 30 | days for which failed and cancelled runs are kept |
 | KB_MAIL | console | ``smtp`` sends password resets by mail: EMAIL_HOST, EMAIL_PORT, |
 | | | EMAIL_USER, EMAIL_PASSWORD, EMAIL_TLS, EMAIL_FROM |
@@ -183,7 +184,7 @@ REST_FRAMEWORK = {
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["kb.api.parsing.PlainJSON"],
     "EXCEPTION_HANDLER": "kb.problems.handler",
     "DEFAULT_METADATA_CLASS": None,  # the description at /api/v1/schema/ says it all
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
@@ -248,6 +249,7 @@ HARVEST = flag("KB_HARVEST", default=True)
 RUNS = os.environ.get("KB_RUNS", "signed-in")
 RUN_QUOTA = numbers("KB_RUN_QUOTA", (5, 50))
 RUN_QUOTA_ANONYMOUS = numbers("KB_RUN_QUOTA_ANONYMOUS", (2, 20))
+LOCAL_ENDPOINTS = flag("KB_LOCAL_ENDPOINTS", default=not flag("KB_HTTPS"))
 RUN_DAYS = numbers("KB_RUN_DAYS", (30,))[0]
 
 LOGGING = {

@@ -27,7 +27,7 @@ def run(host: str, port: int, threads: int, workers: int) -> int:
     """Serve until interrupted or until the web server ends; return the exit code."""
     for number in SIGNALS:
         signal.signal(number, _stop)
-    parts = [_start(_web(host, port, threads)), *(_start(_worker()) for _ in range(workers))]
+    parts = [_start(web(host, port, threads)), *(_start(_worker()) for _ in range(workers))]
     try:
         while parts[0].poll() is None:
             time.sleep(POLL_SECONDS)
@@ -56,7 +56,7 @@ def _stop(number: int, frame: FrameType | None) -> None:
     raise Stop
 
 
-def _web(host: str, port: int, threads: int) -> list[str]:
+def web(host: str, port: int, threads: int) -> list[str]:
     return [
         sys.executable,
         "-m",

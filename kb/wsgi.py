@@ -11,11 +11,13 @@ application = get_wsgi_application()
 
 
 def _warm() -> None:
-    """Load the search model while the first reader still looks at the map."""
+    """Load engine and search model while the first reader still looks at the map."""
     from django.db import connection
 
+    from evals.engine import registry
     from kb import search
 
+    registry.mitigations()
     try:
         search.warm()
     except Exception as error:

@@ -25,8 +25,8 @@ def rows(path: Path) -> list[dict[str, Any]]:
 class Corpus:
     """Papers with what curators said, and what keyword rules propose.
 
-    ``plain`` has title and plain words of each, which are all that is known of a paper that
-    waits and whose abstract was read. ``targets`` (n, risks) and ``kinds`` (n, 5) are true where a curator said so; ``rule`` is
+    ``plain`` has title and plain words of each: what is known of most papers that wait.
+    ``targets`` (n, risks) and ``kinds`` (n, 5) are true where a curator said so; ``rule`` is
     the index of the risk that rules over the title propose, -1 for none; ``rule_kind`` alike.
     """
 

@@ -3,8 +3,8 @@
 A hit at n: any of the paper's curated risks is among the first n suggested. Nothing that a
 curator wrote about the placement (reason, role, file) is an input. It learns from title, plain
 words, summary and the public lists that name a paper, and is asked with all of that or with
-less: a paper that waits has no summary yet, but most have plain words. Word statistics come from all texts without labels, as
-they do in use.
+less: a paper that waits has no summary yet, but most have plain words. Word statistics come
+from all texts without labels, as they do in use.
 """
 
 from __future__ import annotations

@@ -46,8 +46,12 @@ class _Reader:
             self.parsed.trouble(where, f"no JSON: {error.msg}")
         except RecursionError:
             self.parsed.trouble(where, "nested too deeply")
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            self.parsed.trouble(where, f"{type(error).__name__}: {error}")
+        except ValueError as error:
+            self.parsed.trouble(where, str(error))
+        except KeyError as error:
+            self.parsed.trouble(where, f"{error} is missing")
+        except (TypeError, AttributeError):
+            self.parsed.trouble(where, "a value is of another kind than garak writes")
 
     def _setup(self, where: str, row: dict[str, Any]) -> None:
         kinds = (row.get(f"plugins.{name}_type") for name in ("target", "model"))

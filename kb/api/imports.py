@@ -8,7 +8,7 @@ from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_
 from rest_framework import serializers as s
 from rest_framework.exceptions import NotFound, PermissionDenied, ValidationError
 from rest_framework.generics import GenericAPIView
-from rest_framework.parsers import JSONParser, MultiPartParser
+from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
@@ -20,6 +20,7 @@ from evals.models import EvidenceImport, ImportedFinding
 from kb.queries import imports as queries
 
 from .base import Listing, only_known
+from .parsing import PlainJSON
 from .tokens import owner
 
 RIGHT = "taxonomy.edit_live"
@@ -188,7 +189,7 @@ class ImportOne(GenericAPIView[Any]):
 
     serializer_class = ImportFull
     queryset = EvidenceImport.objects.none()
-    parser_classes = (JSONParser,)
+    parser_classes = (PlainJSON,)
 
     def get(self, request: Request, pk: int) -> Response:
         """The import."""

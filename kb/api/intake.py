@@ -9,7 +9,7 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers as s
 from rest_framework.exceptions import ValidationError
 from rest_framework.generics import GenericAPIView
-from rest_framework.parsers import JSONParser, MultiPartParser
+from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -20,6 +20,7 @@ from taxonomy.operations.actions import require
 
 from .base import Listing, only_known
 from .edits import asked
+from .parsing import PlainJSON
 
 
 class PaperImportIn(s.Serializer[Any]):
@@ -118,7 +119,7 @@ class Imports(Listing):
 
     serializer_class = PaperImportListed
     queryset = PaperImport.objects.all()
-    parser_classes = [MultiPartParser, JSONParser]
+    parser_classes = [MultiPartParser, PlainJSON]
     order = ("-id",)
 
     def filter_queryset(self, queryset: Any) -> Any:

@@ -147,3 +147,20 @@ class ChangeRow(s.Serializer[Any]):
     by = s.CharField(allow_null=True)
     reason = s.CharField(allow_blank=True)
     changeset = s.CharField(allow_null=True)
+
+
+class Took(s.Serializer[Any]):
+    """How long the newest stored run took."""
+
+    run = s.UUIDField(source="pk")
+    seconds = s.FloatField()
+    at = s.DateTimeField()
+    threads = s.IntegerField(allow_null=True)
+    same = s.BooleanField(help_text="with the default parameters")
+
+
+class Effort(s.Serializer[Any]):
+    """What a run may take: as measured, and in minutes as declared for two cores."""
+
+    took = Took(allow_null=True)
+    declared = s.FloatField()

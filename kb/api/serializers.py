@@ -20,7 +20,7 @@ from taxonomy.models import (
     Stage,
 )
 
-from .rows import RunRow
+from .rows import Effort, RunRow
 
 
 class StageRow(s.ModelSerializer[Stage]):
@@ -148,6 +148,7 @@ class MitigationFull(MitigationRow):
     runs = RunRow(many=True)
     params = s.ListField(child=s.DictField())
     targets = s.ListField(child=s.CharField())
+    effort = Effort(allow_null=True)
 
     class Meta(MitigationRow.Meta):
         fields = (
@@ -159,6 +160,7 @@ class MitigationFull(MitigationRow):
             "papers",
             "params",
             "targets",
+            "effort",
             "runs",
         )
 
@@ -362,6 +364,15 @@ class CoverageRow(s.Serializer[Any]):
     fresh = s.IntegerField(help_text="measured within the last 180 days")
 
 
+class CoverageStage(s.Serializer[Any]):
+    slug = s.CharField()
+    name = s.CharField()
+    mitigations = s.IntegerField()
+    runnable = s.IntegerField()
+    measured = s.IntegerField(help_text="mitigations with a finished run")
+    measurable = s.IntegerField(help_text="with a newest run whose verdict is measurable")
+
+
 class CoverageElsewhere(s.Serializer[Any]):
     framework = s.CharField()
     name = s.CharField()
@@ -371,5 +382,6 @@ class CoverageElsewhere(s.Serializer[Any]):
 
 class CoverageFull(s.Serializer[Any]):
     risks = CoverageRow(many=True)
+    stages = CoverageStage(many=True)
     totals = s.DictField(child=s.IntegerField())
     elsewhere = CoverageElsewhere(many=True)

@@ -9,7 +9,7 @@ from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from kb.queries import lifecycle, mitigations
+from kb.queries import coverage, lifecycle, mitigations
 from taxonomy.models import Category, Status
 
 from . import serializers
@@ -128,6 +128,7 @@ class MitigationOne(ReleasedOne):
         found.papers = [paper.key for paper in page["papers"]]
         found.runs = page["runs"]
         found.params = [param.describe() for param in engine.params] if engine else []
+        found.effort = page["effort"]
         found.targets = list(engine.targets) if engine else []
         return found
 
@@ -169,11 +170,11 @@ class DirectionOne(ReleasedOne):
 
 
 class Coverage(GenericAPIView[Any]):
-    """For every risk the counts of papers, mitigations, runnable and measured ones."""
+    """What is answered, runs and was measured: by risk, by stage, and in all."""
 
     serializer_class = serializers.CoverageFull
 
     def get(self, request: Request) -> Response:
         """Rows and totals."""
         only_known(request, set())
-        return Response(self.get_serializer(mitigations.coverage()).data)
+        return Response(self.get_serializer(coverage.coverage()).data)

@@ -35,6 +35,7 @@ LABELS = {
     "claim_value": "Figure",
     "claim": "What is claimed",
     "evidence": "Why it belongs here",
+    "grade_reason": "Why this grade",
     "slug": "Name in addresses",
     "stages": "Stages",
     "summary_basis": "Summary written from",
@@ -48,6 +49,8 @@ HELP = {
     "slug": "Small letters, digits and hyphens. It never changes.",
     "paper": "Key of the paper, such as arxiv:2307.15043.",
     "claim_source": "Such as arxiv:2307.15043.",
+    "grade": "Set by hand, it needs the reason below. “Not run” without one follows the runs.",
+    "grade_reason": "Readers see it beside the grade.",
 }
 NEW_SET = "new"
 

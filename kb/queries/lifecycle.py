@@ -25,6 +25,7 @@ from taxonomy.models import (
     Status,
 )
 
+from . import coverage
 from .papers import papers
 
 HERE = Coalesce("risk__category__stage__slug", "category__stage__slug")
@@ -40,6 +41,7 @@ class MatrixRow:
     papers: int
     risks: int
     mitigations: int
+    measured: dict[str, int]
 
 
 @dataclass
@@ -59,6 +61,8 @@ def home() -> Home:
         .values_list("stage")
         .annotate(n=Count("paper", distinct=True))
     )
+    measured = coverage.by_stage()
+    of_stage = {row["slug"]: row for row in measured["stages"]}
     rows = [
         MatrixRow(
             stage,
@@ -66,10 +70,11 @@ def home() -> Home:
             per_stage.get(stage.slug, 0),
             stage.risk_count,  # type: ignore[attr-defined]
             stage.mitigation_count,  # type: ignore[attr-defined]
+            of_stage[stage.slug],
         )
         for stage in stages()
     ]
-    return Home(list(Kind.choices), rows, totals())
+    return Home(list(Kind.choices), rows, {**totals(), **measured["totals"]})
 
 
 def _cell_counts() -> dict[tuple[str, str], int]:

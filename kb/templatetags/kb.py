@@ -12,6 +12,7 @@ from django.utils.safestring import mark_safe
 from evals.engine import registry
 
 register = template.Library()
+TIED = "\u00a0"  # a space at which no line breaks
 
 
 @register.filter
@@ -70,10 +71,10 @@ def figure(value: float | None, unit: str = "") -> str:
     if value is None:
         return "–"
     if unit == "share":
-        return f"{100 * value:.0f} %"
+        return f"{100 * value:.0f}{TIED}%"
     if unit == "ms":
-        return f"{value:,.0f} ms" if value >= 10 else f"{value:.2g} ms"
-    return f"{value:.3g} {unit}".strip()
+        return f"{value:,.0f}{TIED}ms" if value >= 10 else f"{value:.2g}{TIED}ms"
+    return f"{value:.3g}{TIED}{unit}".strip()
 
 
 @register.filter
@@ -139,7 +140,7 @@ def gap(value: float, unit: str) -> str:
 def ends(found: dict[str, Any], unit: str) -> str:
     """The interval of a difference in square brackets; for shares in points without the word."""
     low, high = (gap(found[end], unit).removesuffix(" points") for end in ("low", "high"))
-    return f"[{low}, {high}]"
+    return f"[{low},{TIED}{high}]"
 
 
 @register.filter

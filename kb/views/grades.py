@@ -71,5 +71,6 @@ def _by_rule(answer: RiskMitigation) -> dict[str, Any]:
     """What the runs say of the answer, whatever a curator says."""
     pair = answer.mitigation.slug, answer.risk.slug
     run = evals.latest_runs(mitigation=pair[0], risk=pair[1]).get(pair)
-    plain = RiskMitigation(claim=answer.claim, claim_value=answer.claim_value)
+    claim = {name: getattr(answer, name) for name in ("claim", "claim_value", "claim_unit")}
+    plain = RiskMitigation(**claim)
     return {"rule": evidence.of(plain, run), "run": run}

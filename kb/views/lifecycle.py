@@ -10,7 +10,8 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 
 from kb import figures
-from kb.queries import lifecycle, mitigations
+from kb.queries import coverage as queries
+from kb.queries import lifecycle
 
 from . import releases
 
@@ -79,7 +80,7 @@ def framework(request: HttpRequest, slug: str) -> HttpResponse:
 
 def coverage(request: HttpRequest) -> HttpResponse:
     """Which risks have papers, mitigations, runnable ones, and measured ones."""
-    context = {"coverage": mitigations.coverage(), "api": reverse("api:coverage")}
+    context = {"coverage": queries.coverage(), "api": reverse("api:coverage")}
     return render(request, "kb/coverage.html", context)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pghistory
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.urls import reverse
 
@@ -74,6 +75,10 @@ class EvidenceGrade(models.TextChoices):
     NOT_RUN = "not-run", "not run"
 
 
+# What a row holds before anybody grades it; the grade that is shown follows the runs then.
+UNGRADED = {EvidenceGrade.CLAIMED, EvidenceGrade.NOT_RUN}
+
+
 @pghistory.track()
 class RiskMitigation(models.Model):
     """That a mitigation answers a risk, the figure its paper claims, and the evidence."""
@@ -104,3 +109,15 @@ class RiskMitigation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.mitigation} against {self.risk}"
+
+    def clean(self) -> None:
+        """Refuse a grade that nobody gave a reason for; raises ValidationError."""
+        if self.grade in UNGRADED and (self.claim or self.grade == EvidenceGrade.NOT_RUN):
+            return
+        if not self.grade_reason.strip():
+            raise ValidationError(
+                {
+                    "grade_reason": "A grade set by hand needs a reason; readers see it. "
+                    "Without one choose “not run”: the grade then follows the runs by rule."
+                }
+            )

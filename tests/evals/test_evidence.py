@@ -20,6 +20,7 @@ from evals.engine import provenance
 from evals.engine.mitigations import perplexity_filter as pf
 from evals.engine.spec import Spec
 from evals.models import Run, Target
+from kb import evidence
 from taxonomy.models import RiskMitigation
 from tests.fakes import FakeLanguageModel
 
@@ -204,8 +205,11 @@ def test_the_portfolio_keeps_budgets(client: Client, record: dict[str, Any]) -> 
     stored(record)
     page = client.get("/runs/portfolio/")
     assert page.status_code == 200
+    (row,) = page.context["rows"]
+    assert row.low <= row.effect <= row.high
     tight = client.get("/runs/portfolio/", {"slower": "-1"})
     assert tight.status_code == 400
+    assert "within the budgets" not in tight.content.decode()
     assert client.get("/runs/portfolio/", {"risk": "nope"}).status_code == 400
 
 
@@ -220,10 +224,23 @@ def test_the_command_line_lists_shows_and_compares(record: dict[str, Any]) -> No
     assert str(one.pk) in said("list", "--mitigation", "perplexity-filter")
     assert json.loads(said("show", one.result_digest[:16])) == one.result
     assert "Questions answered right" in said("compare", str(one.pk), str(two.pk))
-    for wrong in (["show", "abcdefabcdef"], ["compare", str(one.pk)]):
+    asked, _ = operations.request_run(mitigation="perplexity-filter", params={"n": 31})
+    for wrong in (["show", "abcdefabcdef"], ["show", str(asked.pk)], ["compare", str(one.pk)]):
         with pytest.raises(CommandError) as error:
             call_command("runs", *wrong)
         assert error.value.returncode == 2
+
+
+@pytest.mark.parametrize(("unit", "apart"), [("ms", 0), ("s", 0), ("share", 1)])
+def test_a_repeated_run_is_compared_without_its_times(
+    record: dict[str, Any], unit: str, apart: int
+) -> None:
+    one, later = copy.deepcopy(record), copy.deepcopy(record)
+    for found, value in ((one, 0.5), (later, 0.6)):
+        found["metrics"][0] |= {"unit": unit, "value": value, "low": 0.0, "high": 1.0}
+    same = comparing.reproduced([stored(one), stored(later)])
+    assert same
+    assert len(same["apart"]) == apart
 
 
 def test_coverage_marks_what_is_not_fresh(client: Client, record: dict[str, Any]) -> None:
@@ -235,3 +252,57 @@ def test_coverage_marks_what_is_not_fresh(client: Client, record: dict[str, Any]
     assert (found["totals"]["with_measured"], found["totals"]["with_fresh"]) == (1, 0)
     assert {row["framework"] for row in found["elsewhere"]} == {"mitre-atlas", "ibm-risk-atlas"}
     assert "not fresh" in client.get("/coverage/").content.decode()
+
+
+def test_coverage_counts_what_was_measured_by_stage(client: Client, record: dict[str, Any]) -> None:
+    def counts() -> dict[str, tuple[int, int]]:
+        found = client.get("/api/v1/coverage/").json()
+        rows = [*found["stages"], {"slug": "all", **found["totals"]}]
+        assert all(row["measured"] <= row["runnable"] <= row["mitigations"] for row in rows)
+        return {row["slug"]: (row["measured"], row["measurable"]) for row in rows}
+
+    assert set(counts().values()) == {(0, 0)}
+    run = stored(record)
+    Run.objects.filter(pk=run.pk).update(verdict="measurable")
+    assert counts()["deployment"] == counts()["all"] == (1, 1)
+    assert counts()["pre-training"] == (0, 0)
+    newer = stored(record, seed=1)
+    Run.objects.filter(pk=newer.pk).update(verdict="floor")
+    assert counts()["all"] == (1, 0)
+    home = client.get("/").content.decode()
+    assert "with a stored run</a>" in home
+    assert "1 measured" in home
+
+
+@pytest.mark.parametrize(
+    ("claim", "value", "unit", "left"),
+    [
+        ("Attack success fell from 61 % to 2 %.", 2.0, "%", 0.02),
+        ("Attack success fell from above 50 % to below 2 %.", 2.0, "% (upper bound)", 0.02),
+        ("The attack success rate was 2.07 %.", 2.07, "%", 0.0207),
+        ("Attack success went down by 48.2 %.", 48.2, "%", None),
+        ("Attack success was cut by up to 98 %.", 98.0, "%", None),
+        ("Attack success was 57.82 % lower.", 57.82, "%", None),
+        ("Defence success was 80 %.", 80.0, "%", None),
+        ("Detection reached 98 %.", 98.0, "%", None),
+        ("Attack success fell 10 times.", 10.0, "times", None),
+    ],
+)
+def test_a_claim_is_drawn_where_it_says_what_is_left(
+    claim: str, value: float, unit: str, left: float | None
+) -> None:
+    answer = RiskMitigation(claim=claim, claim_value=value, claim_unit=unit)
+    assert evidence.claimed_share(answer) == (pytest.approx(left) if left else None)
+
+
+def test_the_claim_stands_in_another_mark(client: Client, record: dict[str, Any]) -> None:
+    stored(record)
+    answer = RiskMitigation.objects.filter(mitigation__slug="perplexity-filter")
+    page = client.get("/risks/adversarial-suffix/").content.decode()
+    drawn = page.split("<tbody>")[1].count('class="claimed"')
+    answer.update(
+        claim="Attack success fell to 4 %.", claim_value=4, claim_unit="%",
+        claim_source="arxiv:2308.14132",
+    )  # fmt: skip
+    page = client.get("/risks/adversarial-suffix/").content.decode()
+    assert page.split("<tbody>")[1].count('class="claimed"') == drawn + 1

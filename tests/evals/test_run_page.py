@@ -18,7 +18,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from evals import judging, operations, progress, samples, worker
-from evals.engine import runner
+from evals.engine import registry, runner
 from evals.models import Run, RunLog
 from tests.evals.test_evidence import record, stored
 
@@ -129,7 +129,43 @@ def test_steps_are_kept_and_time_left_is_said(client: Client) -> None:
     page = client.get(run.get_absolute_url()).content.decode()
     assert page.split("Log of steps")[1].count("<time") == 2
     assert "50 of 100" in page
-    assert "minutes on two cores" in page
+    assert "It has not run yet; about 5 minutes are to be expected" in page
+
+
+def test_time_left_is_said_where_every_step_has_its_own_name(client: Client) -> None:
+    asked, _ = operations.request_run(mitigation="perplexity-filter", params={"n": 30})
+    run = operations.start(run_id=asked.pk)
+    assert run
+    operations.report(run=run, done=40, total=40, step="reading")
+    for done in range(4):
+        operations.report(run=run, done=done, total=9, step=f"trained: seed {done}")
+    run.refresh_from_db()
+    told = progress.of(run, timezone.now() + timedelta(seconds=30))
+    assert told["left"] == pytest.approx(60, abs=5)
+
+
+def test_the_effort_is_that_of_the_newest_stored_run(
+    client: Client, record: dict[str, Any]
+) -> None:
+    def said() -> str:
+        page = client.get("/mitigations/perplexity-filter/").content.decode()
+        return page.split("The newest stored run</a>")[1].split(" on ")[0]
+
+    def lasting(minutes: int, **params: Any) -> None:
+        run = stored(record)
+        start = timezone.now() - timedelta(minutes=minutes)
+        Run.objects.filter(pk=run.pk).update(params=params, started_at=start)
+
+    usual = {p.name: p.default for p in registry.get_mitigation("perplexity-filter").params}
+    lasting(30, n=30)
+    assert said() == ", with other values, took 30 min"
+    lasting(7, **usual)
+    lasting(20, n=31)
+    assert said() == " took 7 min"
+    effort = client.get("/api/v1/mitigations/perplexity-filter/").json()["effort"]
+    assert effort["declared"] == 5
+    assert effort["took"]["same"]
+    assert effort["took"]["seconds"] == pytest.approx(420, abs=5)
 
 
 def test_a_pace_needs_some_answers(client: Client) -> None:
@@ -232,10 +268,11 @@ def test_two_hundred_runs_take_a_fixed_number_of_queries(
         for _ in range(199)
     ]
     Run.objects.bulk_create(rows)
+    pks = list(Run.objects.values_list("pk", flat=True)[:5])
     asked = {}
     for address in counts:
         with CaptureQueriesContext(connection) as queries:
-            assert client.get(address).status_code == 200
+            assert client.get(address.format(*pks)).status_code == 200
         asked[address] = len(queries)
     assert asked == counts
 
@@ -274,3 +311,10 @@ def test_a_forged_request_is_refused_with_a_reason(client: Client, more: dict[st
     assert answer.status_code == 400
     assert answer.json()["errors"]
     assert not Run.objects.exists()
+
+
+def test_a_request_that_is_nested_too_deeply_is_refused(client: Client) -> None:
+    deep = '{"mitigation": "perplexity-filter", "params": ' + '{"a": ' * 5000 + "1" + "}" * 5001
+    answer = client.post("/api/v1/runs/", deep, content_type="application/json")
+    assert answer.status_code == 400
+    assert "nested too deeply" in answer.json()["detail"]

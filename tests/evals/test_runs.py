@@ -22,7 +22,7 @@ from evals import operations, worker
 from evals.engine import provenance
 from evals.engine.mitigations import perplexity_filter as pf
 from evals.engine.spec import Spec
-from evals.models import Run
+from evals.models import Run, Target
 from taxonomy.models import Mitigation
 from tests.fakes import FakeLanguageModel
 
@@ -87,6 +87,17 @@ def test_a_failed_run_says_why(monkeypatch: pytest.MonkeyPatch, code: str, said:
     assert run.status == Run.Status.FAILED
     assert said in run.error
     assert run.result is None
+
+
+def test_a_failed_endpoint_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    address = "http://127.0.0.1:9/v1"
+    Target.objects.create(slug="far", name="Far", kind="endpoint", base_url=address, model="m")
+    words = "import sys; print('evals.engine: no route', file=sys.stderr); sys.exit(1)"
+    engine(monkeypatch, words)
+    run, _ = operations.request_run(mitigation="spotlighting", target="far")
+    worker.measure(run.pk)
+    run.refresh_from_db()
+    assert run.error == f"At {address}: no route"
 
 
 def test_progress_is_stored_and_a_cancelled_run_stops_with_its_children(
@@ -190,6 +201,9 @@ def test_a_retired_mitigation_is_not_run(client: Client) -> None:
     assert "retired" in answer.content.decode()
     client.post("/mitigations/perplexity-filter/run/", {"n": 30})
     assert not Run.objects.exists()
+    page = client.get("/mitigations/perplexity-filter/").content.decode()
+    assert "This mitigation is retired" in page
+    assert "/mitigations/perplexity-filter/run/" not in page
 
 
 def test_everybody_has_a_quota(settings: Any, django_user_model: Any) -> None:

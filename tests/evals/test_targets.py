@@ -131,6 +131,7 @@ def test_the_engine_knows_one_key_at_most(monkeypatch: pytest.MonkeyPatch, tmp_p
     monkeypatch.setenv(key_variable("my-server"), "mine")
     monkeypatch.setenv(key_variable("other"), "theirs")
     monkeypatch.setenv("DATABASE_URL", "postgres://secret")
+    monkeypatch.setenv("SAFESTACK_THREADS", "7")
     far, near = endpoint(), Target.objects.filter(kind="bundled")[0]
     assert worker._environment(tmp_path, far)[key_variable("my-server")] == "mine"
     for target in (far, near):
@@ -138,11 +139,7 @@ def test_the_engine_knows_one_key_at_most(monkeypatch: pytest.MonkeyPatch, tmp_p
             worker._environment(tmp_path, target).values()
         )
     assert key_variable("my-server") not in worker._environment(tmp_path, near)
-
-
-def test_only_a_run_against_an_endpoint_may_use_the_network(tmp_path: Path) -> None:
-    assert "--network" in worker._command(tmp_path, tmp_path, far=True)
-    assert "--network" not in worker._command(tmp_path, tmp_path, far=False)
+    assert worker._environment(tmp_path, near)["SAFESTACK_THREADS"] == "7"
 
 
 @pytest.fixture

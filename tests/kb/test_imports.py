@@ -58,7 +58,7 @@ def test_a_report_is_read_mapped_published_and_shown(curator: Client) -> None:
     curator.post(f"/evidence/imports/{made.pk}/change/", form)
     risk = Client().get("/risks/persona-jailbreak/").content.decode()
     assert "Measured elsewhere, imported" in risk
-    assert "40 % [31 %, 50 %], n 100" in risk
+    assert "40 % [31 %, 50 %], n 100" in risk.replace("\u00a0", " ")
     assert "Measured elsewhere" in Client().get("/mitigations/self-reminder/").content.decode()
     assert "scan.report.jsonl" in Client().get("/evidence/imports/").content.decode()
     known.refresh_from_db()

@@ -30,6 +30,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Measure, print the figures, and end with the verdict's code."""
+        if options["output"] and not options["output"].parent.is_dir():
+            raise CommandError(f"There is no folder {options['output'].parent}.", returncode=2)
         run = self._run(options)
         if run.status != Run.Status.DONE:
             raise CommandError(f"The run {run.get_status_display()}: {run.error}")

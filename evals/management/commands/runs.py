@@ -33,7 +33,11 @@ class Command(BaseCommand):
 
     def _show(self, options: dict[str, Any]) -> None:
         for name in options["run"]:
-            self.stdout.write(downloads.as_json(_found(name)))
+            run = _found(name)
+            if not run.result:
+                why = f": {run.error}" if run.error else ""
+                raise CommandError(f"{run.pk} has no record, it is {run.status}{why}", returncode=2)
+            self.stdout.write(downloads.as_json(run))
 
     def _compare(self, options: dict[str, Any]) -> None:
         try:

@@ -9,7 +9,7 @@ from django.test import Client
 
 from kb.accounts import tokens
 from kb.models import Placement
-from taxonomy.models import ChangeSet, Risk
+from taxonomy.models import ChangeSet, Risk, RiskMitigation
 from tests.people import person
 
 pytestmark = pytest.mark.django_db
@@ -45,6 +45,21 @@ class Program:
             assert response["Content-Type"] == "application/problem+json"
             assert response.json()["hint"]
         return response
+
+
+def test_a_grade_needs_a_reason() -> None:
+    ask = Program("curator")
+    row = RiskMitigation.objects.order_by("pk")[0]
+    address = f"/curate/answer/{row.pk}/"
+    body = {"fields": {"grade": "refuted"}, "note": "x"}
+    said = ask("patch", address, body, 400, If_Match="*").json()
+    assert "needs a reason" in said["errors"]["grade_reason"][0]
+    body["fields"] = {"grade": "refuted", "grade_reason": "Seen to fail."}
+    ask("patch", address, body, If_Match="*")
+    body["fields"] = {"grade_reason": "  "}
+    ask("patch", address, body, 400, If_Match="*")
+    body["fields"] = {"grade": "not-run", "grade_reason": ""}
+    ask("patch", address, body, If_Match="*")
 
 
 def test_a_write_names_the_version_it_is_about() -> None:

@@ -161,6 +161,23 @@ def test_rows_without_a_page_are_edited_where_they_stand(
     assert client.post(address, form)["Location"].startswith("/")
 
 
+@pytest.mark.parametrize("grade", ["refuted", "reproduced", "claimed"])
+def test_a_grade_without_a_reason_is_a_form_error(client: Client, ada: Any, grade: str) -> None:
+    row = RiskMitigation.objects.filter(claim="").order_by("pk")[0]
+    address = f"/curate/edit/answer/{row.pk}/"
+    start = client.get(address, headers=HERE).context["form"].initial
+    form = {name: value for name, value in start.items() if value is not None}
+    form |= {"grade": grade, "note": "why", "changeset": ""}
+    page = client.post(address, form)
+    assert page.status_code == 400
+    assert "needs a reason" in page.content.decode()
+    row.refresh_from_db()
+    assert row.grade == "not-run"
+    assert client.post(address, {**form, "grade_reason": "Seen to fail."}).status_code == 302
+    row.refresh_from_db()
+    assert (row.grade, row.grade_reason) == (grade, "Seen to fail.")
+
+
 def test_a_retired_place_can_be_kept(client: Client, ada: Any) -> None:
     placed = Placement.objects.filter(risk__slug="deepfake").first()
     assert placed is not None
