@@ -20,6 +20,7 @@ ORDERINGS = {
 }
 CURATED_FIRST = Case(When(origin="curated", then=0), default=1)
 FACET_ROWS = 12
+Names = tuple[str, str, str]  # stage, kind and risk of a placement
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ class _Counted:
         self.filterset, self.base = filterset, base
         risks = Risk.objects.values_list("pk", "slug", "name", "category__stage__slug")
         self._risks = {pk: (slug, name, stage) for pk, slug, name, stage in risks}
-        self._groups: dict[str, list[tuple[str, str, str, list[int]]]] = {}
+        self._groups: dict[str, list[tuple[Names, list[int]]]] = {}
 
     @property
     def risks(self) -> dict[str, str]:
@@ -135,19 +136,19 @@ class _Counted:
         data = self.filterset.data
         active = set(data.getlist(name) if hasattr(data, "getlist") else data.get(name, ()))
         papers = defaultdict[str, set[int]](set)
-        for group in self._grouped(name if active else ""):
-            papers[group[self.COLUMNS.index(name)]].update(group[-1])
+        for names, held in self._grouped(name if active else ""):
+            papers[names[self.COLUMNS.index(name)]].update(held)
         found = [
-            FacetValue(value, labels[value], len(held), value in active)
-            for value, held in papers.items()
+            FacetValue(value, labels[value], len(found), value in active)
+            for value, found in papers.items()
             if value in labels
         ]
         order = list(labels) if in_order else []
         found.sort(key=lambda v: order.index(v.value) if in_order else (-v.count, v.value))
         return found[:FACET_ROWS] + [v for v in found[FACET_ROWS:] if v.active]
 
-    def _grouped(self, leave_out: str) -> list[tuple[str, str, str, list[int]]]:
-        """(stage, kind, risk, ids of papers) of what the filter without one facet leaves.
+    def _grouped(self, leave_out: str) -> list[tuple[Names, list[int]]]:
+        """((stage, kind, risk), ids of papers) of what the filter without one facet leaves.
 
         Grouped by keys alone, which costs half of what grouping by joined names does.
         """
@@ -158,14 +159,12 @@ class _Counted:
                 placed = placed.filter(paper__in=left.values("pk"))
             columns = placed.values_list("category__stage__slug", "kind", "risk_id")
             rows = columns.annotate(held=ArrayAgg("paper_id"))
-            self._groups[leave_out] = [self._named(*row) for row in rows]
+            self._groups[leave_out] = [(self._named(*place), held) for *place, held in rows]
         return self._groups[leave_out]
 
-    def _named(
-        self, stage: str | None, kind: str, risk: int | None, held: list[int]
-    ) -> tuple[str, str, str, list[int]]:
+    def _named(self, stage: str | None, kind: str, risk: int | None) -> Names:
         slug, _, below = self._risks.get(risk or 0, ("", "", stage or ""))
-        return below, kind, slug, held
+        return below, kind, slug
 
 
 def _reviewed_facet(filterset: PaperFilter, base: QuerySet[Paper]) -> Facet:
