@@ -52,6 +52,10 @@ PAGES = [
     "/releases/1/",
     "/history/risk/adversarial-suffix/",
     "/risks/adversarial-suffix/?release=1",
+    "/papers/arxiv:2307.15043/?release=1",
+    "/search/?release=1&risk=adversarial-suffix",
+    "/directions/?release=1",
+    "/releases/1/to/1/",
 ]
 LOOKS = [(1280, "light"), (390, "dark"), (320, "light")]
 
