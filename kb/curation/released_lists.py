@@ -53,7 +53,9 @@ def rows(found: Release, kind: str, asked: Mapping[str, str]) -> list[Row]:
 
 def lines(found: Release, kind: str, asked: Mapping[str, str]) -> list[Line]:
     """The rows of a kind for a page, retired ones left out; raises Unknown."""
-    parts = releases.parts(found, *NEEDED[kind])
+    # The first releases did not record all parts yet.
+    parts: Parts = {part: [] for part in NEEDED[kind]}
+    parts |= releases.parts(found, *NEEDED[kind])
     kept = _narrowed(parts, kind, asked)
     if kind != "paper":
         kept = [one for one in kept if one.get("status", "active") == "active"]

@@ -107,6 +107,15 @@ def test_a_release_of_before_papers_were_recorded_says_so(client: Client) -> Non
     assert releases.diff(old, first) == []
 
 
+@pytest.mark.parametrize("address", LISTS)
+def test_the_first_releases_had_fewer_parts_still(client: Client, address: str) -> None:
+    first = Release.objects.first()
+    assert first is not None
+    parts = {name: first.snapshot[name] for name in ("stages", "categories", "risks")}
+    Release.objects.create(number=78, snapshot=parts, digest="1" * 64)
+    assert client.get(f"{address}?release=78").status_code == 200
+
+
 def ask(client: Client, address: str, status: int = 200) -> Any:
     response = client.get(API + address)
     assert response.status_code == status, response.content[:300]
