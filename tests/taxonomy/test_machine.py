@@ -249,6 +249,11 @@ class Curating(RuleBasedStateMachine):
                     assert encode(event, field) == encode(row, field), (name, pk, field)
 
 
+# Chance leaves out a kind of edit now and then; a round more makes up for it.
+ROUNDS = 4
+WANTED = {"edit", "move", "merge", "split", "retire", "bulk", "revert", "published"}
+
+
 def test_whatever_curators_do_the_house_stays_sound() -> None:
     steps = settings(
         max_examples=12,
@@ -257,17 +262,11 @@ def test_whatever_curators_do_the_house_stays_sound() -> None:
         suppress_health_check=list(HealthCheck),
     )
     DONE.clear()
-    run_state_machine_as_test(Curating, settings=steps)
-    assert set(DONE) >= {
-        "edit",
-        "move",
-        "merge",
-        "split",
-        "retire",
-        "bulk",
-        "revert",
-        "published",
-    }, DONE
+    for _ in range(ROUNDS):
+        run_state_machine_as_test(Curating, settings=steps)
+        if set(DONE) >= WANTED:
+            break
+    assert set(DONE) >= WANTED, DONE
 
 
 def test_the_machine_makes_releases_of_what_it_did() -> None:
