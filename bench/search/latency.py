@@ -50,9 +50,14 @@ def main(texts: str = "summaries") -> None:
 
 
 def timed(client: Any, address: str, text: str) -> dict[str, float]:
-    """Milliseconds of wall time and of processor time of one request, and of its embedding."""
+    """Milliseconds of wall time and of processor time of one request, and of its embedding.
+
+    Nothing is remembered of the query: it is embedded anew, within the request and beside it.
+    """
+    from kb import search
     from kb.search._embedder import embedder
 
+    search.embedded.cache_clear()
     start, cpu = time.perf_counter(), time.thread_time()
     client.get(address, {"q": text})
     whole, busy = time.perf_counter() - start, time.thread_time() - cpu

@@ -7,7 +7,6 @@ which are fused. An identifier or an exact title goes straight to its paper.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 # From which cosine on a risk or a mitigation is shown beside the papers, and how many.
 BESIDE = 0.45
 BESIDE_MOST = 4
-ASIDE = ThreadPoolExecutor(2, "embedding")
 
 __all__ = [
     "MAX_CHARACTERS",
@@ -97,9 +95,8 @@ def rank(
         return Ranking([], took)
     with timed(took, "query"):
         query = understand(text, KEYWORDS.fresh().words)
-    pending = None if mode is Mode.KEYWORD else _embedding(query, took)
+    vector = None if mode is Mode.KEYWORD else _meant(query, took)
     exact = _exact(text)
-    vector = _meanwhile(pending, took) if pending else None
     legs = ranked(query, vector, mode, depth, took)
     with timed(took, "topics"):
         lifted, nearest = topics(vector, lift=mode is Mode.HYBRID)
@@ -261,29 +258,20 @@ def status() -> dict[str, Any]:
     return {"model": state.model, "vectors": state.rows, "stale": len(stale())}
 
 
-def _embedding(query: Query, took: dict[str, float]) -> Future[np.ndarray]:
-    """The query's vector, made in another thread: the model does not hold up the database."""
+def _meant(query: Query, took: dict[str, float]) -> np.ndarray:
+    """The query's vector; papers and topics, to be compared with it, are brought up to date."""
     from ._embedder import embedder
-
-    if embedder().loading:
-        raise EmbedderLoading("The embedding model is still loading: try again in a few seconds.")
-
-    def embed() -> np.ndarray:
-        with timed(took, "embedding"):
-            return embedded(embedder().name, query.meant)
-
-    return ASIDE.submit(embed)
-
-
-def _meanwhile(pending: Future[np.ndarray], took: dict[str, float]) -> np.ndarray:
-    """Bring papers and topics up to date while the model works; then its vector."""
     from ._index import PAPERS
     from ._terms import TERMS
 
+    if embedder().loading:
+        raise EmbedderLoading("The embedding model is still loading: try again in a few seconds.")
+    with timed(took, "embedding"):
+        vector = embedded(embedder().name, query.meant)
     with timed(took, "fresh"):
         PAPERS.refresh()
         TERMS.refresh()
-    return pending.result()
+    return vector
 
 
 @lru_cache(maxsize=512)
