@@ -21,6 +21,7 @@ from .language_model import Chat, LanguageModel
 
 HOST = "127.0.0.1"
 MAX_BODY = 1_000_000  # bytes
+MAX_DRAINED = 8_000_000  # bytes of a body that is refused, read and thrown away
 MAX_ANSWER = 512  # tokens
 QUIET = 0.05  # seconds without a new request after which those that wait are answered
 PATHS = "There is /v1/models and /v1/chat/completions."
@@ -174,6 +175,8 @@ class _Handler(BaseHTTPRequestHandler):
         size = self.headers.get("Content-Length", "")
         if not size.isdecimal() or int(size) > MAX_BODY:
             self.close_connection = True  # what was not read is not to be taken for a request
+            # A client that is still sending would find the line broken before it reads why.
+            self.rfile.read(min(int(size), MAX_DRAINED) if size.isdecimal() else 0)
             raise Refused(f"A request has a length of up to {MAX_BODY} bytes.", 413)
         try:
             found = json.loads(self.rfile.read(int(size)))
