@@ -26,6 +26,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
+from . import scratch
+
 RESULTS = Path(__file__).with_suffix(".json")
 SEED = 7
 LIMIT_SECONDS = 60
@@ -40,22 +42,9 @@ def main() -> int:
     parser.add_argument("--sample", type=int, default=300)
     parser.add_argument("--abstracts", type=Path)
     options = parser.parse_args()
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kb.settings")
-    from kb import database
-
-    database.ensure()
-    import django
-
-    django.setup()
-    from django.db import connection
-
-    connection.settings_dict["TEST"]["NAME"] = "safestack_bench"
-    name = connection.creation.create_test_db(verbosity=0, autoclobber=True)
-    try:
+    with scratch.database():
         found = _measured(options.rows, options.sample, options.abstracts)
-        kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    finally:
-        connection.creation.destroy_test_db(name, verbosity=0)
+    kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     RESULTS.write_text(json.dumps(kept | found, indent=1) + "\n")
     print(json.dumps(found, indent=1))
     spent = found.get("import", {}).get("seconds", {}).get("preview and write", 0)

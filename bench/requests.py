@@ -29,6 +29,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from . import scratch
+
 RESULTS = Path(__file__).with_suffix(".json")
 LIMIT_MS = 100
 CHANNEL = "procrastinate_any_queue_v1"
@@ -43,21 +45,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.requests")
     parser.add_argument("--asked", type=int, default=50, help="requests by each way")
     asked = parser.parse_args().asked
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kb.settings")
-    from kb import database
-
-    database.ensure()
-    import django
-
-    django.setup()
-    from django.db import connection
-
-    connection.settings_dict["TEST"]["NAME"] = "safestack_bench"
-    name = connection.creation.create_test_db(verbosity=0, autoclobber=True)
-    try:
+    with scratch.database():
         found = {**_machine(), **_measured(asked)}
-    finally:
-        connection.creation.destroy_test_db(name, verbosity=0)
     RESULTS.write_text(json.dumps(found, indent=1) + "\n")
     print(json.dumps(found, indent=1))
     return int(max(found[way]["queued_ms"]["median"] for way in ("page", "api")) > LIMIT_MS)

@@ -54,10 +54,9 @@ def timed(client: Any, address: str, text: str) -> dict[str, float]:
 
     Nothing is remembered of the query: it is embedded anew, within the request and beside it.
     """
-    from kb import search
-    from kb.search._embedder import embedder
+    from kb.search._embedder import asked, embedder
 
-    search.embedded.cache_clear()
+    asked.cache_clear()
     start, cpu = time.perf_counter(), time.thread_time()
     client.get(address, {"q": text})
     whole, busy = time.perf_counter() - start, time.thread_time() - cpu

@@ -32,8 +32,8 @@ def _placements() -> Rows:
 
 
 def _papers() -> Rows:
-    facts = ("key", "title", "authors", "year", "venue", "arxiv_id", "doi", "url", "summary")
-    return plain(Paper.objects.order_by("key"), *facts, "status")
+    facts = ("key", "title", "authors", "year", "venue", "arxiv_id", "doi", "url")
+    return plain(Paper.objects.order_by("key"), *facts, "tldr", "summary", "status")
 
 
 def _proposals() -> Rows:

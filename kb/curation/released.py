@@ -39,7 +39,7 @@ CALLED = {
     "status": "Status",
 }
 # Shown otherwise, or nobody's business.
-INNER = {"definition", "summary", "slug", "position"}
+INNER = {"definition", "tldr", "summary", "slug", "position"}
 Row = dict[str, Any]
 
 
@@ -90,7 +90,7 @@ def page(found: Release, kind: str, slug: str) -> Row | None:
         for name in told
         if (value := _said(one.get(name))) and name not in LISTS - {"stages"}
     ]
-    lead = one.get("definition") or one.get("summary") or ""
+    lead = one.get("definition") or one.get("tldr") or one.get("summary") or ""
     return {"row": one, "facts": facts, "name": one.get(named) or slug, "lead": lead}
 
 

@@ -89,7 +89,8 @@ def _papers_narrowed(parts: Parts, own: list[Row], wanted: dict[str, str]) -> li
 
 
 def _holds(one: Row, words: list[str]) -> bool:
-    text = " ".join([one["key"], one["title"], one["summary"], *one["authors"]]).casefold()
+    told = [one["key"], one["title"], one.get("tldr", ""), one["summary"], *one["authors"]]
+    text = " ".join(told).casefold()
     return all(word in text for word in words)
 
 
@@ -186,7 +187,7 @@ def _papers(parts: Parts, kept: list[Row]) -> list[Line]:
         where = names.get(one["risk"] or one["category"], "")
         placed[one["paper"]].append(f"{one['kind']} under {where}")
     return [
-        Line("paper", one["key"], one["title"], one["summary"],
+        Line("paper", one["key"], one["title"], one.get("tldr") or one["summary"],
              [", ".join(one["authors"][:3]), str(one["year"]), *placed[one["key"]][:3]])
         for one in sorted(kept, key=lambda one: (-one["year"], one["key"]))
     ]  # fmt: skip

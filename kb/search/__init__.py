@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -260,26 +259,18 @@ def status() -> dict[str, Any]:
 
 def _meant(query: Query, took: dict[str, float]) -> np.ndarray:
     """The query's vector; papers and topics, to be compared with it, are brought up to date."""
-    from ._embedder import embedder
+    from ._embedder import asked, embedder
     from ._index import PAPERS
     from ._terms import TERMS
 
     if embedder().loading:
         raise EmbedderLoading("The embedding model is still loading: try again in a few seconds.")
     with timed(took, "embedding"):
-        vector = embedded(embedder().name, query.meant)
+        vector = asked(embedder().name, query.meant)
     with timed(took, "fresh"):
         PAPERS.refresh()
         TERMS.refresh()
     return vector
-
-
-@lru_cache(maxsize=512)
-def embedded(model: str, text: str) -> np.ndarray:
-    """The vector of a text that was asked; pages, filters and feeds of a search ask it again."""
-    from ._embedder import embedder
-
-    return np.asarray(embedder().encode([text])[0])
 
 
 def _within(hits: Hits, papers: QuerySet[Paper]) -> Hits:

@@ -141,3 +141,10 @@ def embedder() -> Embedder:
     """The embedder of this process: the class and the model that the settings name."""
     made: Embedder = import_string(settings.EMBEDDER)(settings.EMBEDDING_MODEL)
     return made
+
+
+@lru_cache(maxsize=512)
+def asked(model: str, text: str) -> np.ndarray:
+    """The vector of a query under the present ``model``, remembered, since the pages, filters
+    and feeds of a search ask the same again; not to be written to."""
+    return np.asarray(embedder().encode([text])[0])

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils.html import escape
 
 from kb.models import Paper
 from taxonomy import releases
@@ -105,6 +106,17 @@ def test_a_release_of_before_papers_were_recorded_says_so(client: Client) -> Non
     assert "/risks/adversarial-suffix/?release=77" in page
     assert "papers, proposals" in client.get(f"/releases/77/to/{first.number}/").content.decode()
     assert releases.diff(old, first) == []
+
+
+def test_a_paper_keeps_its_plain_words_and_its_summary(client: Client, later: int) -> None:
+    bea = person("bea")
+    for field in ("tldr", "summary"):
+        old = Paper.objects.get(key=KEY)
+        action = Action("edit", "paper", KEY, {field: "Otherwise since."}, old.version)
+        perform(action=action, by=bea, note="x")
+        page = client.get(f"/papers/{KEY}/?release={later}").content.decode()
+        assert "Otherwise since." not in page
+        assert escape(getattr(old, field)) in page
 
 
 @pytest.mark.parametrize("address", LISTS)
