@@ -106,6 +106,10 @@ class PaperFilter(filters.FilterSet):
         if placed := self.placed(leave_out):
             found = Placement.objects.filter(placed, paper=OuterRef("pk"))
             queryset = queryset.filter(Exists(found))
+        return self.besides(queryset, leave_out)
+
+    def besides(self, queryset: QuerySet[Paper], leave_out: str = "") -> QuerySet[Paper]:
+        """As asked of the papers besides their placements, but for the facet ``leave_out``."""
         if wanted := self._asked("mitigation", leave_out):
             proposed = Proposal.objects.filter(mitigation__in=wanted, paper=OuterRef("pk"))
             queryset = queryset.filter(Exists(proposed))

@@ -151,7 +151,7 @@ class Paper(models.Model):
                 name="abstract_has_source",
             ),
         )
-        triggers = (note_change("id", "title", "tldr", "summary", "abstract"),)
+        triggers = (note_change("id", "title", "tldr", "summary", "abstract", "status"),)
 
     def __str__(self) -> str:
         return self.title
@@ -232,6 +232,7 @@ class Placement(models.Model):
                 name="confidence_is_probability",
             ),
         )
+        triggers = (note_change("paper_id"),)
 
     def __str__(self) -> str:
         return f"{self.paper} as {self.kind} under {self.target}"
@@ -277,7 +278,7 @@ class Embedding(models.Model):
 
 
 class SearchChange(models.Model):
-    """The transaction that last touched a paper's text or vector; outlives the paper."""
+    """The transaction that last touched what is searched of a paper; outlives the paper."""
 
     paper_id = models.BigIntegerField(primary_key=True)
     xact = models.BigIntegerField(db_index=True)

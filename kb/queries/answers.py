@@ -11,6 +11,7 @@ from kb.models import Paper
 from kb.search import Beside, Hit, Mode
 
 from . import papers as paper_queries
+from .facets import Facet, facets
 
 
 @dataclass
@@ -22,7 +23,7 @@ class Answer:
     count: int = 0
     answerable: bool = False
     papers: list[Paper] = field(default_factory=list)
-    facets: list[paper_queries.Facet] = field(default_factory=list)
+    facets: list[Facet] = field(default_factory=list)
     beside: Beside = field(default_factory=Beside)
     took_ms: dict[str, float] = field(default_factory=dict)
 
@@ -43,9 +44,8 @@ def answer(
     found = Answer(search.clean(text), mode, count=len(ranking.hits), took_ms=ranking.took_ms)
     found.answerable = ranking.answerable
     found.papers = _rows(ranking.hits[offset : offset + limit], ranking.query, placed)
-    matching = Paper.objects.filter(pk__among=ranking.everywhere)
-    found.facets = paper_queries.facets(filterset, matching)
     found.beside = search.beside(ranking)
+    found.facets = facets(filterset, ranking.everywhere)
     return found
 
 

@@ -25,6 +25,7 @@ from ._supposed import Supposition, suppose
 
 if TYPE_CHECKING:
     from ._index import State
+    from ._placed import Table
     from ._terms import Term
 
 # From which cosine on a risk or a mitigation is shown beside the papers, and how many.
@@ -92,8 +93,10 @@ def rank(
     text = clean(text)
     if not text:
         return Ranking([], took)
+    with timed(took, "fresh"):
+        _refresh(mode)
     with timed(took, "query"):
-        query = understand(text, KEYWORDS.fresh().words)
+        query = understand(text, KEYWORDS.current().words)
     vector = None if mode is Mode.KEYWORD else _meant(query, took)
     exact = _exact(text)
     legs = ranked(query, vector, mode, depth, took)
@@ -229,6 +232,20 @@ def store_packed(vectors: dict[Paper, bytes]) -> None:
         store(digests, decode(list(vectors.values())))
 
 
+def placements(ask: bool = True) -> Table:
+    """Which paper is placed where; without ``ask``, as the last ranking saw it."""
+    from ._placed import PLACEMENTS
+
+    return PLACEMENTS.table(ask)
+
+
+def taxonomy_version(ask: bool = True) -> str:
+    """What changes whenever a stage, category, risk or mitigation does."""
+    from ._terms import TERMS
+
+    return TERMS.version(ask)
+
+
 def risk_vectors(slugs: list[str]) -> tuple[list[str], np.ndarray]:
     """(texts, their unit vectors of shape (len(slugs), dimension)) of active risks."""
     from ._terms import TERMS
@@ -257,20 +274,30 @@ def status() -> dict[str, Any]:
     return {"model": state.model, "vectors": state.rows, "stale": len(stale())}
 
 
-def _meant(query: Query, took: dict[str, float]) -> np.ndarray:
-    """The query's vector; papers and topics, to be compared with it, are brought up to date."""
-    from ._embedder import asked, embedder
+def _refresh(mode: Mode) -> None:
+    """Bring all that a ranking looks at up to what PostgreSQL holds; two queries."""
+    from ._changes import HUB
     from ._index import PAPERS
+    from ._keyword import KEYWORDS
+    from ._placed import PLACEMENTS
     from ._terms import TERMS
+
+    HUB.ask()
+    KEYWORDS.fresh(ask=False)
+    PLACEMENTS.table(ask=False)
+    TERMS.refresh()
+    if mode is not Mode.KEYWORD:
+        PAPERS.refresh(ask=False)
+
+
+def _meant(query: Query, took: dict[str, float]) -> np.ndarray:
+    """The query's vector."""
+    from ._embedder import asked, embedder
 
     if embedder().loading:
         raise EmbedderLoading("The embedding model is still loading: try again in a few seconds.")
     with timed(took, "embedding"):
-        vector = asked(embedder().name, query.meant)
-    with timed(took, "fresh"):
-        PAPERS.refresh()
-        TERMS.refresh()
-    return vector
+        return asked(embedder().name, query.meant)
 
 
 def _within(hits: Hits, papers: QuerySet[Paper]) -> Hits:

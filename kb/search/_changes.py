@@ -1,14 +1,16 @@
 """What changed since this process last looked, exactly, by the database's own transactions.
 
-Triggers note for each paper the transaction that last touched its text or its vector. A
-reader keeps the oldest transaction that was still open when it read; whatever was touched
-by that one or a later one may have become visible since. No clock is involved, so a slow
-transaction that commits late is not missed.
+Triggers note for each paper the transaction that last touched its text, its vector or its
+placements. A feed keeps the oldest transaction that was still open when it read; whatever was
+touched by that one or a later one may have become visible since. No clock is involved, so a
+slow transaction that commits late is not missed. A process asks once for all its caches.
 """
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
+from weakref import WeakSet
 
 from django.db import connection
 
@@ -56,3 +58,55 @@ class Feed:
             cursor.execute(QUERY, [since])
             horizon, own, pairs = cursor.fetchone()
         return horizon, own, dict(tuple(map(int, pair.split(":"))) for pair in pairs)  # type: ignore[misc]
+
+
+class Hub:
+    """One feed for all readers of a process: asked once, it tells each of them what changed."""
+
+    def __init__(self) -> None:
+        self._feed = Feed()
+        self._readers: WeakSet[Reader] = WeakSet()
+        self._lock = threading.Lock()
+
+    def join(self, reader: Reader) -> None:
+        """From now on the reader is told; what it has not taken yet is forgotten."""
+        with self._lock:
+            if self._feed.horizon is None:
+                self._feed.start()
+            self._readers.add(reader)
+            reader.waiting = set()
+
+    def ask(self) -> None:
+        """Ask PostgreSQL what changed, and tell the readers; one query."""
+        with self._lock:
+            if self._feed.horizon is None:
+                self._feed.start()
+            elif changed := self._feed.changed():
+                for reader in self._readers:
+                    reader.waiting |= changed
+
+    def take(self, reader: Reader) -> set[int]:
+        """What the reader was told since it last took."""
+        with self._lock:
+            taken, reader.waiting = reader.waiting, set()
+            return taken
+
+
+class Reader:
+    """A cache's place at the hub; it joins before it reads everything, and so misses nothing."""
+
+    def __init__(self, hub: Hub) -> None:
+        self.hub, self.waiting = hub, set[int]()
+
+    def join(self) -> None:
+        """Begin, or begin anew."""
+        self.hub.join(self)
+
+    def changed(self, ask: bool = True) -> set[int]:
+        """Ids of the papers to read again; without ``ask``, those of the last question."""
+        if ask:
+            self.hub.ask()
+        return self.hub.take(self)
+
+
+HUB = Hub()

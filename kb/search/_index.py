@@ -22,7 +22,7 @@ from django.db.models import Count, Max, QuerySet
 from kb.models import Embedding
 
 from . import _shapes
-from ._changes import Feed
+from ._changes import HUB, Reader
 from ._embedder import embedder
 from ._fusion import no_ids, no_scores
 from ._vectors import decode
@@ -57,7 +57,7 @@ class PaperIndex:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.state: State | None = None
-        self._feed = Feed()
+        self._changes = Reader(HUB)
         self._faiss_index: Any = None
         self._held: set[int] = set()
         self._mean: np.ndarray | None = None
@@ -90,10 +90,10 @@ class PaperIndex:
             scores, ids = _shapes.search(self._faiss_index, vector, k, allowed)
         return ids[ids >= 0], scores[ids >= 0]
 
-    def refresh(self) -> None:
-        """Bring the index in memory up to what PostgreSQL holds."""
+    def refresh(self, ask: bool = True) -> None:
+        """Bring the index in memory up to what PostgreSQL holds (see ``Reader.changed``)."""
         with self._lock:
-            self._refresh()
+            self._refresh(ask)
 
     def cosines(self, vector: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(ids, cosines) of these papers, those without a vector left out."""
@@ -124,19 +124,19 @@ class PaperIndex:
     def rebuild(self) -> State:
         """Build from PostgreSQL and write the file; return what it was built from."""
         with self._lock:
-            self._feed.start()
+            self._changes.join()
             self._build(State.now())
             self._write()
             assert self.state is not None
             return self.state
 
-    def _refresh(self) -> None:
+    def _refresh(self, ask: bool = True) -> None:
         if self.state is None:
-            self._feed.start()
+            self._changes.join()
             wanted = State.now()
             if not self._read(wanted):
                 self._build(wanted)
-        elif changed := self._feed.changed():
+        elif changed := self._changes.changed(ask):
             self._take(list(changed))
 
     def _take(self, changed: list[int]) -> None:

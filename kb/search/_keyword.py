@@ -16,7 +16,7 @@ from django.db import connection
 
 from taxonomy.models import Mitigation, Risk
 
-from ._changes import Feed
+from ._changes import HUB, Reader
 from ._postings import Counts, Postings, parse
 from ._words import Words, tokens
 
@@ -37,7 +37,7 @@ class Keywords:
     """Papers by word; safe to use from several threads."""
 
     def __init__(self) -> None:
-        self._feed = Feed()
+        self._changes = Reader(HUB)
         self._loaded: Loaded | None = None
         self._lock = threading.RLock()
 
@@ -74,14 +74,14 @@ class Keywords:
         with self._lock:
             return self._loaded or self.fresh()
 
-    def fresh(self) -> Loaded:
-        """What is loaded, brought up to what PostgreSQL holds."""
+    def fresh(self, ask: bool = True) -> Loaded:
+        """What is loaded, brought up to what PostgreSQL holds (see ``Reader.changed``)."""
         with self._lock:
             if self._loaded is None:
-                self._feed.start()
+                self._changes.join()
                 self._loaded = _load()
             else:
-                self._take(self._loaded, self._feed.changed())
+                self._take(self._loaded, self._changes.changed(ask))
             return self._loaded
 
     def _take(self, loaded: Loaded, changed: set[int]) -> None:

@@ -106,7 +106,7 @@ def topics(
     sure = {Provenance.CURATED.value: 1.0}
     lifts = [closeness[slug] * sure.get(origin, SUGGESTED_COUNTS) for _, slug, _, origin in rows]
     sizes = [len(found) for found, *_ in rows]
-    papers = np.array([pk for found, *_ in rows for pk in found], dtype=np.int64)
+    papers = np.concatenate([no_ids(), *(np.asarray(found, dtype=np.int64) for found, *_ in rows)])
     lifted = np.repeat(lifts, sizes).astype(np.float32)
     names = np.repeat(np.array([name for _, _, name, _ in rows], dtype=object), sizes)
     order = np.argsort(-lifted, kind="stable")

@@ -146,7 +146,7 @@ class SupposedWords(Keywords):
         super().__init__()
         self._loaded = loaded
 
-    def fresh(self) -> Loaded:
+    def fresh(self, ask: bool = True) -> Loaded:
         """The reading it was made with."""
         return self.current()
 

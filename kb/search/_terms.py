@@ -1,7 +1,7 @@
 """Risks and mitigations, found by their names and by what they mean.
 
 There are a few hundred, so they are held in memory and compared one by one; each search asks
-PostgreSQL for a digest of them all and reads them again when it has changed.
+PostgreSQL for the versions of their rows and reads them again when one has changed.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ from ._embedder import embedder
 from ._vectors import read_shipped, text_digest
 from ._words import tokens, trigrams
 
-DIGEST = """
-SELECT md5(COALESCE(string_agg(t, '' ORDER BY t), '')) FROM (
-    SELECT 'r' || slug || name || definition || aliases::text FROM taxonomy_risk
-    WHERE status = %s
-    UNION ALL
-    SELECT 'm' || slug || name || definition FROM taxonomy_mitigation WHERE status = %s
-) AS terms(t)
+# A row that is written anew has another place, or another transaction that made it.
+VERSIONS = """
+SELECT md5(string_agg(v, '' ORDER BY v)) FROM (
+    SELECT 'r' || ctid || xmin FROM taxonomy_risk
+    UNION ALL SELECT 'm' || ctid || xmin FROM taxonomy_mitigation
+    UNION ALL SELECT 'c' || ctid || xmin FROM taxonomy_category
+    UNION ALL SELECT 's' || ctid || xmin FROM taxonomy_stage
+) AS rows(v)
 """
 # A name is meant where so much of it, or of the query, is spelt in the other.
 SPELT = 0.75
@@ -41,6 +42,7 @@ class Term:
     """A risk or a mitigation: what a search shows of it, and what it is found by."""
 
     kind: str
+    pk: int
     slug: str
     name: str
     url: str
@@ -128,6 +130,18 @@ class Terms:
             self._refresh()
             return [term.text for term in self._terms]
 
+    def risks(self) -> dict[str, Term]:
+        """{slug: term} of the risks; whoever asks has brought the terms up to date."""
+        with self._lock:
+            return {term.slug: term for term in self._terms if term.kind == "risk"}
+
+    def version(self, ask: bool = True) -> str:
+        """What changes whenever a stage, category, risk or mitigation does."""
+        with self._lock:
+            if ask or not self._digest:
+                self._refresh()
+            return self._digest
+
     def rows(self, kind: str) -> dict[str, int]:
         """{slug: its place in ``texts`` and ``vectors``} of the terms of a kind."""
         with self._lock:
@@ -150,8 +164,8 @@ class Terms:
 
     def _refresh(self) -> None:
         with connection.cursor() as cursor:
-            cursor.execute(DIGEST, [Status.ACTIVE, Status.ACTIVE])
-            (digest,) = cursor.fetchone()
+            cursor.execute(VERSIONS)
+            digest = cursor.fetchone()[0] or "empty"
         if digest != self._digest:
             self._terms, self._vectors = [*read(Risk), *read(Mitigation)], None
             self._spelt = Spelt(self._terms)
@@ -190,6 +204,7 @@ def read(model: Any) -> Iterable[Term]:
         also = f" ({', '.join(aliases)})" if aliases else ""
         yield Term(
             kind,
+            row.pk,
             row.slug,
             row.name,
             row.get_absolute_url(),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from django.contrib.postgres.aggregates import ArrayAgg
 from django.db.models import QuerySet
 
@@ -12,10 +13,11 @@ from kb.models import Placement
 
 from ._index import PaperIndex
 from ._keyword import Keywords
-from ._terms import Terms
+from ._placed import PLACEMENTS
+from ._terms import TERMS, Terms
 
 # (paper ids, slug and name of the risk they are placed under, origin of these placements).
-Placed = tuple[list[int], str, str, str]
+Placed = tuple[Sequence[int] | np.ndarray, str, str, str]
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,14 @@ class World:
 
 
 def placed_under(risks: Iterable[str]) -> Iterable[Placed]:
-    """The live placements under these risks; one query."""
-    return grouped(Placement.objects.filter(risk__slug__in=list(risks)))
+    """The live placements under these risks; whoever asks has brought them up to date."""
+    table, named = PLACEMENTS.table(ask=False), TERMS.risks()
+    return [
+        (held, slug, named[slug].name, origin)
+        for slug in risks
+        if slug in named
+        for origin, held in table.under(named[slug].pk).items()
+    ]
 
 
 def grouped(placements: QuerySet[Placement]) -> Iterable[Placed]:

@@ -15,6 +15,7 @@ from kb.filters import PaperFilter
 from kb.forms import SearchForm
 from kb.models import Paper
 from kb.queries import answers, papers, quality
+from kb.queries.facets import facets
 from kb.search import EmbedderError, Mode, identifier
 
 from . import releases
@@ -149,7 +150,7 @@ def _browse(wanted: Asked, page: int) -> dict[str, Any]:
     shown = found.get_page(page)
     return {
         "papers": shown.object_list,
-        "facets": papers.facets(wanted.filter, Paper.objects.all()),
+        "facets": facets(wanted.filter),
         "count": found.count,
         "page": shown,
         "api": reverse("api:papers"),

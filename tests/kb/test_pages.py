@@ -108,11 +108,11 @@ def test_htmx_gets_the_results_alone(client: Client) -> None:
 
 def test_a_facet_counts_what_its_link_shows(client: Client) -> None:
     from kb.filters import PaperFilter
-    from kb.queries import papers
+    from kb.queries.facets import facets
 
     filterset = PaperFilter({"stage": ["pre-training"]}, queryset=Paper.objects.all())
     assert filterset.is_valid()
-    facets = {facet.name: facet for facet in papers.facets(filterset, Paper.objects.all())}
+    facets = {facet.name: facet for facet in facets(filterset)}
     for value in facets["kind"].values:
         both = PaperFilter(
             {"stage": ["pre-training"], "kind": [value.value]}, queryset=Paper.objects.all()

@@ -12,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
+from kb import search
+from kb.models import Paper
 from kb.queries import quality
 from kb.search import _legs
 from kb.search._embedder import embedder
@@ -104,6 +106,7 @@ def test_terms_follow_what_curators_change() -> None:
 def test_what_is_placed_under_a_near_topic_is_lifted() -> None:
     risk = Risk.objects.get(slug="sycophancy")
     vector = embedder().encode([f"{risk.name}\n{risk.definition}"])[0]
+    search.rank("up to date", Paper.objects.all())
     lifted, nearest = _legs.topics(vector)
     here = set(risk.placements.filter(origin="curated").values_list("paper_id", flat=True))
     assert here
