@@ -165,7 +165,11 @@ class PaperFilter(filters.FilterSet):
     def _given(self) -> dict[str, Any]:
         """What was asked for, its rows as lists: an empty set of rows costs time to look at."""
         given = self.form.cleaned_data
-        return {n: list(v) if isinstance(v, QuerySet) else v for n, v in given.items()}
+        return {n: _rows(v) if isinstance(v, QuerySet) else v for n, v in given.items()}
+
+
+def _rows(found: QuerySet[Any]) -> list[Any]:
+    return [] if found.query.is_empty() else list(found)
 
 
 def _shown(field: forms.Field, value: str) -> str:

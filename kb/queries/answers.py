@@ -10,7 +10,7 @@ from kb.filters import PaperFilter
 from kb.models import Paper
 from kb.search import Beside, Hit, Mode
 
-from . import papers as paper_queries
+from . import papers
 from .facets import Facet, facets
 
 
@@ -54,8 +54,9 @@ def _rows(hits: Sequence[Hit], query: search.Query | None, placed: bool) -> list
     by_id = {hit.paper_id: hit for hit in hits}
     if query is None or not by_id:
         return []
-    found = Paper.objects.defer("search").filter(pk__in=by_id)
-    rows = list(found.prefetch_related(paper_queries.shown_placements()) if placed else found)
+    rows = list(Paper.objects.defer("search").filter(pk__among=list(by_id)))
+    if placed:
+        papers.show_placements(rows)
     whys = search.why(query, rows)
     for row in rows:
         row.hit = by_id[row.pk]  # type: ignore[attr-defined]
@@ -67,5 +68,5 @@ def _rows(hits: Sequence[Hit], query: search.Query | None, placed: bool) -> list
 def matching(text: str, filterset: PaperFilter, mode: Mode = Mode.HYBRID) -> list[Paper]:
     """Every paper that answers ``text`` within the filter, in rank order."""
     ranking = search.rank(text, filterset.qs, mode)
-    rows = paper_queries.papers().in_bulk([hit.paper_id for hit in ranking.hits])
+    rows = papers.papers().in_bulk([hit.paper_id for hit in ranking.hits])
     return [rows[hit.paper_id] for hit in ranking.hits if hit.paper_id in rows]

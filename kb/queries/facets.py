@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
 from kb import search
 from kb.filters import PaperFilter
 from kb.models import Kind, Paper, Placement
-from taxonomy.models import Category, Risk, Stage
+
+from .labels import at, labels
 
 MOST = 12
 
@@ -48,57 +48,20 @@ def facets(filterset: PaperFilter, among: np.ndarray | None = None) -> list[Face
     ]
 
 
-@dataclass(frozen=True)
-class _Labels:
-    """Names of the taxonomy, and the place of the stage that each risk and category is under."""
-
-    stages: list[tuple[str, str]]
-    risks: dict[int, tuple[str, str]]
-    stage_of_risk: np.ndarray
-    stage_of_category: np.ndarray
-
-
-@lru_cache(maxsize=1)
-def _labels(version: str) -> _Labels:
-    """The labels under one version of the taxonomy."""
-    stages = list(Stage.objects.order_by("position").values_list("pk", "slug", "name"))
-    place = {pk: number for number, (pk, *_) in enumerate(stages)}
-    risks = list(Risk.objects.values_list("pk", "slug", "name", "category__stage"))
-    categories = Category.objects.order_by().values_list("pk", "stage")
-    return _Labels(
-        [(slug, name) for _, slug, name in stages],
-        {pk: (slug, name) for pk, slug, name, _ in risks},
-        _by_id({pk: place[stage] for pk, *_, stage in risks}),
-        _by_id({pk: place[stage] for pk, stage in categories}),
-    )
-
-
-def _by_id(places: dict[int, int]) -> np.ndarray:
-    """An array that has each place at its id, and -1 elsewhere."""
-    found = np.full(max(places, default=0) + 1, -1)
-    found[list(places)] = list(places.values())
-    return found
-
-
-def _at(places: np.ndarray, ids: np.ndarray) -> np.ndarray:
-    """The place of each id; -1 where it is unknown, as what was deleted a moment ago is."""
-    return np.where(ids < len(places), places[np.minimum(ids, len(places) - 1)], -1)
-
-
 class _Counted:
     """Papers counted by what they are placed under; a search has brought all up to date."""
 
     def __init__(self, filterset: PaperFilter, among: np.ndarray | None) -> None:
         self.filterset, self.among = filterset, among
         self.table = search.placements(ask=among is None)
-        self.labels = _labels(search.taxonomy_version(ask=among is None))
+        self.labels = labels(search.taxonomy_version(ask=among is None))
         self._kept: dict[str, np.ndarray] = {}
 
     def stages(self) -> list[Value]:
         """Stages, in their order."""
         rows = self._rows("stage")
-        of_risk = _at(self.labels.stage_of_risk, rows[:, 2])
-        places = np.where(of_risk >= 0, of_risk, _at(self.labels.stage_of_category, rows[:, 3]))
+        of_risk = at(self.labels.stage_of_risk, rows[:, 2])
+        places = np.where(of_risk >= 0, of_risk, at(self.labels.stage_of_category, rows[:, 3]))
         return self._values("stage", places, dict(enumerate(self.labels.stages)), in_order=True)
 
     def kinds(self) -> list[Value]:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
 from django.db.models import Case, F, Max, Prefetch, QuerySet, When
 
 from kb import search
-from kb.models import Paper, Placement, Proposal
+from kb.models import Kind, Paper, Placement, Proposal, Provenance
+
+from .labels import Target, labels
 
 ORDERINGS = {
     "newest": ("-year", "key"),
@@ -17,7 +24,12 @@ CURATED_FIRST = Case(When(origin="curated", then=0), default=1)
 
 def papers() -> QuerySet[Paper]:
     """Papers for lists: long texts that a list does not show stay behind."""
-    return Paper.objects.defer("search", "abstract").prefetch_related(placements())
+    return plain().prefetch_related(placements())
+
+
+def plain() -> QuerySet[Paper]:
+    """The same without their placements."""
+    return Paper.objects.defer("search", "abstract")
 
 
 def placements() -> Prefetch[str]:
@@ -28,15 +40,30 @@ def placements() -> Prefetch[str]:
     return Prefetch("placements", queryset=found)
 
 
-def shown_placements() -> Prefetch[str]:
-    """Placements with just what a row of a list says of them, curated ones first."""
-    shown = [
-        f"{target}__{column}" for target in ("risk", "category") for column in ("slug", "name")
-    ]
-    found = Placement.objects.select_related("risk", "category").only(
-        "paper_id", "kind", "origin", "category__number", *shown
-    )
-    return Prefetch("placements", queryset=found.order_by(CURATED_FIRST, "pk"))
+@dataclass(frozen=True)
+class Shown:
+    """A placement as a row of a list shows it; called as the model calls its own."""
+
+    get_kind_display: str
+    target: Target
+    origin: str
+
+
+def show_placements(rows: Sequence[Paper]) -> None:
+    """Give each paper its ``placed`` from memory, curated ones first.
+
+    Facets or a ranking have just brought that up to date.
+    """
+    table, known = search.placements(ask=False), labels(search.taxonomy_version(ask=False))
+    held = table.rows[np.isin(table.paper, [row.pk for row in rows])]
+    held = held[np.lexsort((held[:, 0], -held[:, 5]))]
+    found = defaultdict[int, list[Shown]](list)
+    for _, paper, risk, category, kind, curated in held.tolist():
+        if target := known.risk.get(risk) or known.category.get(category):
+            origin = Provenance.CURATED if curated else Provenance.SUGGESTED
+            found[paper].append(Shown(Kind.labels[kind], target, origin.value))
+    for row in rows:
+        row.placed = found[row.pk]  # type: ignore[attr-defined]
 
 
 def with_words(found: QuerySet[Paper], text: str) -> QuerySet[Paper]:

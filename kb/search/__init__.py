@@ -163,9 +163,9 @@ def why(query: Query, papers: Iterable[Paper]) -> dict[int, list[tuple[str, bool
     from ._keyword import KEYWORDS, passage
 
     wanted = KEYWORDS.idf(query.lexemes)
-    stem = KEYWORDS.current().words.stem
+    forms = KEYWORDS.current().words.forms(wanted)
     texts = {paper.pk: "\n".join([paper.tldr, paper.summary, paper.abstract]) for paper in papers}
-    return {pk: passage(text, wanted, stem) for pk, text in texts.items()}
+    return {pk: passage(text, wanted, forms) for pk, text in texts.items()}
 
 
 def warm() -> None:

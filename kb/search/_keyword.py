@@ -143,27 +143,19 @@ def sentences(text: str) -> list[str]:
 
 
 def passage(
-    text: str, wanted: Mapping[str, float], stem: Mapping[str, str]
+    text: str, wanted: Mapping[str, float], forms: Mapping[str, str]
 ) -> list[tuple[str, bool]]:
     """The sentence that holds the most of what was asked, as (piece, whether it matched).
 
-    ``wanted`` is {stem: worth}; a long sentence is cut around its first matched word.
+    ``wanted`` is {stem: worth} and ``forms`` {word: stem} of the words that have those stems.
     """
     best, most = "", 0.0
     for sentence in sentences(text):
-        held = {stem.get(word, "") for word in tokens(sentence)} & wanted.keys()
-        worth = sum(wanted[s] for s in held)
+        held = {forms[word] for word in forms.keys() & tokens(sentence)}
+        worth = sum(wanted[stem] for stem in held)
         if worth > most:
             best, most = sentence, worth
-    return _marked(best, wanted, stem)
-
-
-def _marked(
-    sentence: str, wanted: Mapping[str, float], stem: Mapping[str, str]
-) -> list[tuple[str, bool]]:
-    """The sentence in pieces, each with whether its stem is wanted."""
-    pieces = re.split(r"(\w+)", sentence)
-    return _joined([(piece, stem.get(piece.lower(), "") in wanted) for piece in pieces])
+    return _joined([(piece, piece.lower() in forms) for piece in re.split(r"(\w+)", best)])
 
 
 def _joined(pieces: list[tuple[str, bool]]) -> list[tuple[str, bool]]:

@@ -42,6 +42,7 @@ class Words:
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self.stem: dict[str, str] = {}
+        self._forms: dict[str, list[str]] = defaultdict(list)
         self._long: dict[str, Counter[str]] = defaultdict(Counter)
         self._speller: Speller | None = None
 
@@ -51,8 +52,15 @@ class Words:
             self.counts.update(tokens(text))
             for short, long in definitions(text):
                 self._long[short][long] += 1
-        self.stem |= stems(self.counts.keys() - self.stem.keys())
+        new = stems(self.counts.keys() - self.stem.keys())
+        self.stem |= new
+        for word, stem in new.items():
+            self._forms[stem].append(word)
         self._speller = None
+
+    def forms(self, wanted: Iterable[str]) -> dict[str, str]:
+        """{word: its stem} of all known words that have one of these stems."""
+        return {word: stem for stem in wanted for word in self._forms.get(stem, ())}
 
     def name(self, short: str, long: str) -> None:
         """Say what an acronym stands for; texts that often say otherwise outweigh it."""
@@ -83,7 +91,7 @@ class Words:
 
 def tokens(text: str) -> list[str]:
     """The words of a text in lower case, without punctuation."""
-    return [word.lower() for word in WORD.findall(text)]
+    return WORD.findall(text.lower())
 
 
 @lru_cache

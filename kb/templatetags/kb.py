@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django import template
 from django.http import QueryDict
-from django.utils.html import format_html, format_html_join
+from django.utils.html import escape
 from django.utils.safestring import mark_safe
 
 from evals.engine import registry
@@ -60,9 +61,8 @@ def lookup(values: dict[str, Any], name: str) -> Any:
 @register.filter
 def marked(pieces: list[tuple[str, bool]]) -> str:
     """A sentence given as (piece, whether it matched), its matched words marked."""
-    return format_html_join(
-        "", "{}", ((format_html("<mark>{}</mark>", p) if m else p,) for p, m in pieces)
-    )
+    parts = (f"<mark>{escape(piece)}</mark>" if hit else escape(piece) for piece, hit in pieces)
+    return mark_safe("".join(parts))
 
 
 @register.filter
@@ -86,23 +86,27 @@ def words(slug: str) -> str:
 @register.simple_tag(takes_context=True)
 def adding(context: dict[str, Any], name: str, value: str) -> str:
     """The present query string with one more value of a parameter, on its first page."""
-    params = _first_page(context)
-    params.appendlist(name, value)
-    return "?" + params.urlencode()
+    kept = _first_page(context)
+    return f"?{kept}{'&' if kept else ''}{urlencode({name: value})}"
 
 
 @register.simple_tag(takes_context=True)
 def without(context: dict[str, Any], name: str, value: str) -> str:
     """The present query string without one value of a parameter, on its first page."""
-    params = _first_page(context)
+    params: QueryDict = context["request"].GET.copy()
+    params.pop("page", None)
     params.setlist(name, [kept for kept in params.getlist(name) if kept != value])
     return "?" + params.urlencode()
 
 
-def _first_page(context: dict[str, Any]) -> QueryDict:
-    params: QueryDict = context["request"].GET.copy()
-    params.pop("page", None)
-    return params
+def _first_page(context: dict[str, Any]) -> str:
+    """The query string of the request on its first page, made once for all links of a page."""
+    request = context["request"]
+    if not hasattr(request, "first_page"):
+        params: QueryDict = request.GET.copy()
+        params.pop("page", None)
+        request.first_page = params.urlencode()
+    return str(request.first_page)
 
 
 @register.filter

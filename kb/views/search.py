@@ -145,12 +145,14 @@ def _answered(wanted: Asked, page: int) -> dict[str, Any]:
 
 
 def _browse(wanted: Asked, page: int) -> dict[str, Any]:
-    listed = wanted.filter.narrow(papers.papers()).order_by(*wanted.ordering)
+    listed = wanted.filter.narrow(papers.plain()).order_by(*wanted.ordering)
     found = Paginator(listed, PAGE_SIZE)
     shown = found.get_page(page)
+    counted, rows = facets(wanted.filter), list(shown.object_list)
+    papers.show_placements(rows)
     return {
-        "papers": shown.object_list,
-        "facets": facets(wanted.filter),
+        "papers": rows,
+        "facets": counted,
         "count": found.count,
         "page": shown,
         "api": reverse("api:papers"),

@@ -100,7 +100,7 @@ def test_the_best_sentence_is_shown() -> None:
     shown = passage(text, {"poison": 2.0, "memori": 1.0, "agent": 0.5}, stem)
     assert "".join(piece for piece, _ in shown) == "The poisoned memory of agents misleads them."
     assert [piece for piece, matched in shown if matched] == ["poisoned", "memory", "agents"]
-    assert passage(text, {"zebra": 1.0}, stem) == []
+    assert passage(text, {"zebra": 1.0}, {"zebras": "zebra"}) == []
 
 
 @pytest.mark.django_db
