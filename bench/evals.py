@@ -1,11 +1,12 @@
 """Run every mitigation with its default specification, and keep what was measured.
 
-    python -m bench.evals [--again] [MITIGATION ...]
+    python -m bench.evals [--again] [MITIGATION | FIRST+SECOND ...]
 
-One after another, each in a process of its own under the limits of a worker. A record goes to
-``fixtures/runs`` and ships; ``docs/results.md`` is made of all of them. What is stored with the
-same specification, the same sources of the mitigation and the same organisms is not run again,
-so an interrupted bench goes on where it stopped. Exit code 1 means that a run failed.
+Stacks of two are measured too. One after another, each in a process of its own under the
+limits of a worker. A record goes to ``fixtures/runs`` and ships; ``docs/results.md`` is made of
+all of them. What is stored with the same specification, the same sources of the mitigation and
+the same organisms is not run again, so an interrupted bench goes on where it stopped. Exit code
+1 means that a run failed.
 """
 
 from __future__ import annotations
@@ -28,12 +29,15 @@ from typing import Any
 
 from bench import results
 from evals.engine import VERSION, organisms, records, registry
+from evals.engine.params import BadParameter
 from evals.engine.registry import Mitigation
 from evals.engine.spec import Spec
 
 ROOT = Path(__file__).resolve().parent.parent
 STORE = ROOT / "fixtures" / "runs"
 PAGE = ROOT / "docs" / "results.md"
+# Two mitigations that each stop what they are told of, one by words before, one by examples.
+STACKS = ("self-reminder+in-context-defence",)
 LIMITS = ("--seconds=3600", f"--bytes={12 * 1024**3}")
 MOST_SAMPLES = 12  # of each group and arm
 MOST_BYTES = 300_000
@@ -54,29 +58,37 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--again", action="store_true", help="run also what is stored")
     options = parser.parse_args(argv)
     try:
-        wanted = [registry.get_mitigation(slug) for slug in options.mitigations]
-    except registry.UnknownName as error:
+        wanted = [_spec(name) for name in options.mitigations]
+    except (registry.UnknownName, BadParameter) as error:
         print(f"bench.evals: {error}", file=sys.stderr)
         return 2
     failed = {}
-    for known in wanted or registry.mitigations():
-        if reason := bench(known, options.again):
-            failed[known.slug] = reason
+    for spec in wanted or map(_spec, [*(m.slug for m in registry.mitigations()), *STACKS]):
+        if reason := bench(spec, options.again):
+            failed[records.named(spec.to_dict())] = reason
     stored = [records.read(path)["record"] for path in records.stored(STORE)]
     PAGE.write_text(results.page(stored, failed), encoding="utf-8")
     print(f"{'total':32} {sum(map(results.minutes, stored)):5.1f} min, {len(stored)} records")
     return 1 if failed else 0
 
 
-def bench(known: Mitigation, again: bool = False) -> str:
-    """Measure one mitigation unless that is done; return why it failed, if it did."""
-    spec, source = Spec.create(known.slug), source_digest(known)
-    old = [records.read(path) for path in records.stored(STORE) if records.slug(path) == known.slug]
+def _spec(name: str) -> Spec:
+    """The default specification of a mitigation, or of two with a plus between them."""
+    first, _, second = name.partition("+")
+    return Spec.create(first, stack=second)
+
+
+def bench(spec: Spec, again: bool = False) -> str:
+    """Measure one specification unless that is done; return why it failed, if it did."""
+    name = records.named(spec.to_dict())
+    both = map(registry.get_mitigation, filter(None, [spec.mitigation, spec.stack]))
+    source = "+".join(map(source_digest, both))
+    old = [records.read(path) for path in records.stored(STORE) if records.slug(path) == name]
     if old and not again and (old[0]["spec_digest"], old[0]["source"]) == (spec.digest, source):
-        print(f"{known.slug:32} stored")
+        print(f"{name:32} stored")
         return ""
     start = time.monotonic()
-    print(f"{known.slug:32} ", end="", flush=True)
+    print(f"{name:32} ", end="", flush=True)
     record, reason = measure(spec)
     if record:
         records.write(STORE, trimmed(record), spec.digest, source)

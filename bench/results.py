@@ -25,7 +25,9 @@ COLUMNS = ("mitigation", "target", "verdict", "without", "with", "difference", "
 
 def page(records: Sequence[Record], failed: dict[str, str]) -> str:
     """The whole page as Markdown."""
-    parts = [HEAD, summary(records), table(records), *remarks(records)]
+    stacks = [row for row in records if row["spec"].get("stack")]
+    records = [row for row in records if row not in stacks]
+    parts = [HEAD, summary(records), table(records), *remarks(records), *stacked(stacks)]
     if failed:
         rows = "\n".join(f"- `{slug}`: {reason}" for slug, reason in sorted(failed.items()))
         parts.append(f"## Runs that failed\n\n{rows}\n")
@@ -125,6 +127,24 @@ def _price(record: Record, gap: Record) -> str:
 
 def _bare(row: Record) -> str:
     return f"{row['value']:.0%}" if row["unit"] == "share" else f"{row['value']:.3g} {row['unit']}"
+
+
+def stacked(records: Sequence[Record]) -> list[str]:
+    """What two mitigations do together, and whether their effects add up."""
+    return [f"## {_both(row)}\n\n{_together(row)}\n" for row in records]
+
+
+def _both(record: Record) -> str:
+    names = [registry.get_mitigation(record["spec"][part]).name for part in ("mitigation", "stack")]
+    return " with ".join([names[0], names[1].lower()])
+
+
+def _together(record: Record) -> str:
+    gap, shown = primary(record), []
+    for arm in (gap["baseline"], gap["arm"], "second", "both"):
+        shown.append(f"{arm} {figure(metric(record, gap['metric'], arm))}")
+    notes = "\n".join(f"- {note}" for note in record["notes"][:2])
+    return f"Attack success: {'; '.join(shown)}; {minutes(record):.1f} minutes.\n\n{notes}"
 
 
 def remarks(records: Sequence[Record]) -> list[str]:

@@ -1,10 +1,11 @@
-"""Records that ship: one JSON file a mitigation, with the digests of what made it."""
+"""Records that ship: one JSON file a mitigation or stack, with the digests of what made it."""
 
 from __future__ import annotations
 
 import gzip
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,13 @@ def stored(folder: Path) -> list[Path]:
 
 
 def slug(path: Path) -> str:
-    """The mitigation of a file."""
+    """The mitigation of a file; of a stack, both with a plus between them."""
     return path.name.split(".")[0]
+
+
+def named(spec: Mapping[str, Any]) -> str:
+    """How the file of a run is called."""
+    return "+".join(filter(None, [spec["mitigation"], spec.get("stack", "")]))
 
 
 def write(folder: Path, record: dict[str, Any], spec_digest: str, source: str) -> Path:
@@ -46,7 +52,7 @@ def write(folder: Path, record: dict[str, Any], spec_digest: str, source: str) -
         "sha256": digest(record),
         "record": record,
     }
-    content, name = text(kept).encode() + b"\n", f"{record['spec']['mitigation']}.json"
+    content, name = text(kept).encode() + b"\n", f"{named(record['spec'])}.json"
     large = len(content) > PLAIN_BYTES
     path = folder / (f"{name}.gz" if large else name)
     temporary = path.with_suffix(".part")

@@ -208,3 +208,23 @@ def test_the_page_is_honest_about_what_helped_nothing(record: dict[str, Any]) ->
     assert "Nothing to mitigate." in page
     assert "No effect shown" in page
     assert "Made it worse" in page
+
+
+def test_a_stack_is_kept_beside_its_mitigations(tmp_path: Path, record: dict[str, Any]) -> None:
+    spec = bench._spec("self-reminder+in-context-defence")
+    assert (spec.mitigation, spec.stack) == ("self-reminder", "in-context-defence")
+    stacked = {**record, "spec": spec.to_dict()}
+    assert put(tmp_path, stacked).name == "self-reminder+in-context-defence.json"
+    put(tmp_path, record)
+    assert [records.slug(path) for path in records.stored(tmp_path)] == [
+        SLUG,
+        "self-reminder+in-context-defence",
+    ]
+    page = results.page([record, stacked], {})
+    assert "1 mitigations:" in page
+    assert "## Self-reminder with in-context defence" in page
+
+
+def test_a_stack_that_cannot_be_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert bench.main(["self-reminder+dp-sgd"]) == 2
+    assert "bench.evals:" in capsys.readouterr().err
