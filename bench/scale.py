@@ -65,7 +65,7 @@ def texts() -> Iterator[str]:
 def embed(seconds: float) -> None:
     """Embed for so long, from where the last run stopped; each block is kept at once."""
     KEPT.mkdir(parents=True, exist_ok=True)
-    encode = _embedder().encode
+    encode = embedder().encode
     done = first = len(embedded())
     waiting = islice(texts(), done, None)
     start, busy = time.perf_counter(), time.process_time()
@@ -82,7 +82,7 @@ def embed(seconds: float) -> None:
         log.write(json.dumps(taken) + "\n")
 
 
-def _embedder() -> Any:
+def embedder() -> Any:
     """The product's own embedder."""
     shapes()
     from kb.search._embedder import PACKAGED, SentenceEmbedder
@@ -106,7 +106,7 @@ def queries() -> np.ndarray:
     if not QUERIES.exists():
         titles = [text.split("\n")[0] for text in islice(texts(), HELD_OUT)]
         asked = [query.text for query in collection.queries()]
-        np.save(QUERIES, _embedder().encode([*asked, *titles][:ASKED]))
+        np.save(QUERIES, embedder().encode([*asked, *titles][:ASKED]))
     return np.asarray(np.load(QUERIES)[:ASKED])
 
 
