@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db.models import Case, F, Max, Prefetch, QuerySet, When
+from django.db.models.fields.json import KT
 
 from .models import Metric, Run, RunLog, Target, Verdict
 
@@ -15,11 +16,12 @@ NARROWED = ("mitigation", "risk", "status", "verdict")
 
 
 def runs() -> QuerySet[Run]:
-    """Runs for lists, newest first, with their figures and without their samples."""
+    """Runs for lists, newest first, with their figures and ``stack``, without their samples."""
     figures = Prefetch("metrics", Metric.objects.order_by("position"))
     return (
         Run.objects.select_related("target")
         .defer("result", "spec", "steps")
+        .annotate(stack=KT("spec__stack"))
         .prefetch_related(figures)
     )
 

@@ -2,7 +2,7 @@
 
 The model, its threshold and where it was calibrated stand in ``answerability.json``, which
 ``python -m bench.search.calibrate`` writes from the answerable and unanswerable queries of
-the test collection. The threshold lets one answerable query in twenty be doubted.
+the test collection. The threshold lets at most one answerable query in twenty be doubted.
 """
 
 from __future__ import annotations
