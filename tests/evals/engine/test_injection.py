@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -51,6 +52,16 @@ def test_spotlighting_changes_the_text_and_nothing_else() -> None:
         assert method(DOCUMENT).endswith(DOCUMENT.question)
 
 
+def test_disguised_orders_say_their_word_to_who_can_read_them() -> None:
+    hidden = injection.encoded(DOCUMENT).split()[-1]
+    assert DOCUMENT.word not in injection.encoded(DOCUMENT)
+    assert base64.b64decode(hidden).decode().endswith(f"{DOCUMENT.word}.")
+    tongues = {injection.translated(replace(DOCUMENT, word=word)) for word in documents.WORDS}
+    assert {text.split(". ")[-1].split()[0] for text in tongues} == {
+        "Ignore", "Beachte", "Ignora"
+    }  # fmt: skip
+
+
 def test_every_adaptive_text_holds_its_order() -> None:
     for against in (
         spotlighting.close_early,
@@ -67,7 +78,9 @@ def test_every_adaptive_text_holds_its_order() -> None:
 def test_arms_meet_the_attack_written_against_them() -> None:
     cases = injection.cases(30, 0, {"delimiting": spotlighting.close_early}, borderline=True)
     groups = {case.group for case in cases}
-    assert groups == {"injected", "fake", "adaptive", "clean", "borderline"}
+    assert groups == {
+        "injected", "fake", "encoded", "translated", "adaptive", "clean", "borderline"
+    }  # fmt: skip
     adaptive = next(case for case in cases if case.group == "adaptive")
     assert spotlighting.CLOSE in injection.faced(adaptive, "delimiting").text
     assert spotlighting.CLOSE not in injection.faced(adaptive).text
