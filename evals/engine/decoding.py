@@ -99,7 +99,8 @@ def stems(rows: Sequence[Tokens]) -> list[Stem]:
 def _joined(stem: Stem, row: Tokens, start: int) -> Stem | None:
     """The stem with one more row, if that is worth while."""
     rows = (*stem.rows, row)
-    shared = common(rows)
+    # Rows come in order, so that what the first and the last begin with is common to all.
+    shared = min(len(stem.tokens), common((stem.rows[0], row)))
     new, old = (shared - start) * (len(rows) - 1), (len(stem.tokens) - start) * (len(rows) - 2)
     long = shared - start >= LONG * (len(row) - start)
     return Stem(row[:shared], rows) if long and new > old else None
