@@ -17,6 +17,18 @@ from .language_model import LanguageModel
 Detector = Callable[[Sequence[str]], list[float]]
 
 
+def once(judge: Detector) -> Detector:
+    """The same detector, which scores a text once however often it is asked."""
+    known: dict[str, float] = {}
+
+    def score(texts: Sequence[str]) -> list[float]:
+        new = [text for text in dict.fromkeys(texts) if text not in known]
+        known.update(zip(new, judge(new), strict=True) if new else ())
+        return [known[text] for text in texts]
+
+    return score
+
+
 def by_likelihood(model: LanguageModel) -> Detector:
     """The mean log-probability of a text's tokens, in nats."""
     return lambda texts: [-float(np.mean(row)) if row else 0.0 for row in model.losses(list(texts))]

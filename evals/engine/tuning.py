@@ -19,6 +19,7 @@ from .language_model import Chat, LanguageModel
 ALL_LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 IGNORED = -100
+AT_ONCE = 4  # examples in a forward pass of training
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Recipe:
 
 
 Objective = Callable[[Any, Sequence[Example]], Any]
-"""(mean negative log-likelihood of each answer, its examples) to the loss to lower."""
+"""(mean negative log-likelihood of each answer, its examples) to the loss to lower, a mean."""
 
 
 def weighted(losses: Any, examples: Sequence[Example]) -> Any:
@@ -68,17 +69,24 @@ def tune(
     learned = [p for p in tuned.model.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(learned, lr=recipe.rate, weight_decay=0.0)
     tuned.model.train()
+    _attend(tuned, "eager")  # whose backward pass takes a third of the time of the other's here
     for step, batch in enumerate(_batches(examples, recipe, seed)):
         for group in optimiser.param_groups:
             group["lr"] = recipe.rate * min(1.0, (step + 1) / max(1.0, recipe.steps / 10))
-        loss = objective(answer_losses(tuned, batch, recipe.max_tokens), batch)
-        loss.backward()
+        for part in _smaller(batch):
+            losses = answer_losses(tuned, part, recipe.max_tokens)
+            (objective(losses, part) * (len(part) / len(batch))).backward()
         torch.nn.utils.clip_grad_norm_(learned, 1.0)
         optimiser.step()
         optimiser.zero_grad()
         report(step + 1, recipe.steps)
     tuned.model.eval()
+    _attend(tuned, "sdpa")
     return tuned
+
+
+def _attend(model: LanguageModel, way: str) -> None:
+    model.model.get_base_model().set_attn_implementation(way)
 
 
 def _with_adapter(model: LanguageModel, recipe: Recipe) -> LanguageModel:
@@ -113,17 +121,30 @@ def _batches(examples: Sequence[Example], recipe: Recipe, seed: int) -> Iterator
         yield [examples[i] for i in order[start : start + recipe.batch]]
 
 
+def _smaller(batch: Sequence[Example]) -> Iterator[Sequence[Example]]:
+    """Parts of a batch whose gradients add up to its own: short with short, in less memory."""
+    order = sorted(batch, key=_length)
+    for start in range(0, len(order), AT_ONCE):
+        yield order[start : start + AT_ONCE]
+
+
+def _length(example: Example) -> int:
+    return len(example.answer) + sum(len(turn["content"]) for turn in example.chat)
+
+
 def answer_losses(model: LanguageModel, examples: Sequence[Example], max_tokens: int) -> Any:
     """Mean negative log-likelihood (nats a token) of each answer; a tensor with gradient."""
     import torch
 
     ids, labels, mask = encode(model, examples, max_tokens)
-    logits = model.model(input_ids=ids, attention_mask=mask).logits[:, :-1].float()
-    wanted = labels[:, 1:]
-    nll = torch.nn.functional.cross_entropy(
-        logits.transpose(1, 2), wanted, ignore_index=IGNORED, reduction="none"
-    )
-    return nll.sum(dim=1) / (wanted != IGNORED).sum(dim=1).clamp(min=1)
+    wanted, network = labels[:, 1:], model.model
+    states = network.get_decoder()(input_ids=ids, attention_mask=mask, use_cache=False)
+    # Logits of the whole vocabulary are large, and only those of the answers are needed.
+    rows, places = (wanted != IGNORED).nonzero(as_tuple=True)
+    logits = network.get_output_embeddings()(states.last_hidden_state[rows, places]).float()
+    nll = torch.nn.functional.cross_entropy(logits, wanted[rows, places], reduction="none")
+    total = nll.new_zeros(len(ids)).index_add(0, rows, nll)
+    return total / rows.bincount(minlength=len(ids)).clamp(min=1)
 
 
 def encode(model: LanguageModel, examples: Sequence[Example], max_tokens: int) -> Any:
@@ -176,4 +197,4 @@ def load_adapter(model: LanguageModel, path: Path, recipe: Recipe) -> LanguageMo
     found = _with_adapter(model, recipe)
     state = {name: value.float() for name, value in load_file(path).items()}
     set_peft_model_state_dict(found.model, state)
-    return merged(found)
+    return model.with_weights(found.model.merge_and_unload())

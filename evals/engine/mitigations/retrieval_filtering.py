@@ -13,6 +13,7 @@ import numpy as np
 
 from evals.engine import reading
 from evals.engine.datasets import library
+from evals.engine.detection import Detector, once
 from evals.engine.language_model import LanguageModel
 from evals.engine.registry import mitigation
 from evals.engine.result import Result
@@ -44,20 +45,23 @@ def without_copies(passages: Sequence[str]) -> list[str]:
     ]
 
 
-def limit(model: LanguageModel) -> float:
-    """The surprise (nats a token) that ``LOST`` of honest passages of the other half exceed."""
-    known = library.honest(library.topics(40, 0, "train"))
-    losses = [float(np.mean(row)) for row in model.losses(known)]
-    return float(np.quantile(losses, 1 - LOST, method="higher"))
+def surprise(model: LanguageModel) -> Detector:
+    """The mean loss of each passage, in nats a token."""
+    return lambda passages: [float(np.mean(row)) for row in model.losses(list(passages))]
 
 
-def _calm(model: LanguageModel) -> Keep:
-    highest = limit(model)
+def limit(surprised: Detector) -> float:
+    """The surprise that ``LOST`` of honest passages of the other half exceed."""
+    known = surprised(library.honest(library.topics(40, 0, "train")))
+    return float(np.quantile(known, 1 - LOST, method="higher"))
+
+
+def _calm(surprised: Detector) -> Keep:
+    highest = limit(surprised)
 
     def keep(passages: Sequence[str]) -> list[str]:
-        losses = model.losses(list(passages))
-        pairs = zip(passages, losses, strict=True)
-        return [passage for passage, row in pairs if float(np.mean(row)) <= highest]
+        pairs = zip(passages, surprised(passages), strict=True)
+        return [passage for passage, found in pairs if found <= highest]
 
     return keep
 
@@ -73,9 +77,18 @@ def _arm(name: str, label: str, keep: Keep) -> Arm:
     return Arm(name, label, act)
 
 
+def remembering(model: LanguageModel) -> list[Arm]:
+    """The same arms, which look at a passage once in all: it is found for many questions."""
+    return _arms(once(surprise(model)))
+
+
 def arms(model: LanguageModel) -> list[Arm]:
     """Without copies, without odd passages, without both."""
-    calm = _calm(model)
+    return _arms(surprise(model))
+
+
+def _arms(surprised: Detector) -> list[Arm]:
+    calm = _calm(surprised)
     return [
         _arm("copies", "Without copies", without_copies),
         _arm("perplexity", "Without odd passages", calm),
@@ -102,4 +115,4 @@ def measure(spec: Spec, report: Report) -> Result:
         "half exceed it.",
         "The adaptive attacker's passages differ from each other and sound like honest ones.",
     ]
-    return reading.measure(spec, report, arms, "both", notes)
+    return reading.measure(spec, report, remembering, "both", notes, timed=arms)

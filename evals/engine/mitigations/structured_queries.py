@@ -151,7 +151,8 @@ def measure_on(
     for place in range(spec.params["seeds"]):
         seed = 1000 * spec.seed + place
         start = time.perf_counter()
-        tuned = tuning.tune(base, lessons(seed), recipe, seed, _teller(report, place, spec))
+        told = _teller(report, place, spec)
+        tuned = tuning.merged(tuning.tune(base, lessons(seed), recipe, seed, told))
         sheet.add("training-time", "tuned", f"tuning-{seed}", time.perf_counter() - start)
         given = groups(spec.params["n"], seed)
         texts += [str(vars(d)) for members in given.values() for d in members]

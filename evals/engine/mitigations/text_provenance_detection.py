@@ -104,11 +104,12 @@ def measure_on(
     people = gather(spec.params["n"], spec.seed)
     machine = write(model, people, spec, report)
     report(Progress(0, 0, "judging"))
-    detectors = {
+    fresh = {
         "likelihood": detection.by_likelihood(model),
         "curvature": detection.by_curvature(model),
         "classifier": detection.by_classifier(machine["training"], people.training),
     }
+    detectors = {name: detection.once(judge) for name, judge in fresh.items()}
     machine["adaptive"] = least_suspect(detectors["likelihood"], machine)
     sheet = Sheet(ARMS, MEASURES, spec.seed)
     _enter(sheet, "undefended", lambda texts: [0.0] * len(texts), 1.0, machine, people)
@@ -116,7 +117,7 @@ def measure_on(
     for arm, judge in detectors.items():
         cut = threshold(judge(people.calibration), spec.params["false_alarms"])
         curves += _enter(sheet, arm, judge, cut, machine, people)
-    sheet.add_times(_times(detectors, machine["plain"]))
+    sheet.add_times(_times(fresh, machine["plain"]))
     return finish(
         spec,
         watch,

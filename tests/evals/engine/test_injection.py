@@ -159,6 +159,7 @@ def test_a_stopped_document_is_not_obeyed(victim: Scripted) -> None:
 
 def test_structured_queries_enter_every_seed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fields.tuning, "tune", lambda base, *rest: Scripted(lambda chat: "Monday"))
+    monkeypatch.setattr(fields.tuning, "merged", lambda model: model)
     monkeypatch.setattr(organisms, "load", lambda slug: Scripted(obedient))
     spec = Spec.create("structured-queries", params={"n": 12})
     result = runner.run(spec, lambda progress: None)

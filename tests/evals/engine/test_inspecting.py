@@ -34,7 +34,7 @@ def test_each_request_gets_its_own_answer_by_length() -> None:
     model = Echo()
 
     async def ask() -> list[str]:
-        batches = Batches(model, lambda done: None)  # type: ignore[arg-type]
+        batches = Batches(model, lambda done: None, {})  # type: ignore[arg-type]
         given = zip(chats("a", "b", "c", "d"), (8, 16, 8, 16), strict=True)
         return list(await asyncio.gather(*(batches.ask(chat, n) for chat, n in given)))
 
@@ -50,7 +50,7 @@ def test_a_second_turn_is_a_second_batch() -> None:
         return await batches.ask([*chat, {"role": "user", "content": first + "!"}], 8)
 
     async def ask() -> list[str]:
-        batches = Batches(model, lambda done: None)  # type: ignore[arg-type]
+        batches = Batches(model, lambda done: None, {})  # type: ignore[arg-type]
         return list(await asyncio.gather(*(twice(batches, chat) for chat in chats("a", "b"))))
 
     assert asyncio.run(ask()) == ["a!", "b!"]
@@ -63,7 +63,7 @@ def test_a_failure_reaches_everybody_who_waits() -> None:
             raise MemoryError("no room")
 
     async def ask() -> list[Any]:
-        batches = Batches(Broken(), lambda done: None)  # type: ignore[arg-type]
+        batches = Batches(Broken(), lambda done: None, {})  # type: ignore[arg-type]
         asked = (batches.ask(chat, 8) for chat in chats("a", "b"))
         return list(await asyncio.gather(*asked, return_exceptions=True))
 

@@ -104,9 +104,25 @@ def test_a_baseline_is_measured_once() -> None:
     model, given = Counting(), make([UNDEFENDED, POLITE])
     first = run(model, given)
     assert model.batches == [12, 12]
+    trial.forget()
     again = run(model, given)
     assert model.batches == [12, 12, 12]
     assert [(o.answer, o.scores) for o in first] == [(o.answer, o.scores) for o in again]
+
+
+def test_arms_that_ask_the_same_share_the_answer_until_it_is_forgotten() -> None:
+    async def cautious(case: Case, ask: Ask) -> Answer:
+        said = await ask(case.chat)
+        return Answer("", stopped=True) if case.group == "hostile" else Answer(said)
+
+    model = Counting()
+    found = run(model, make([UNDEFENDED, Arm("cautious", "Cautious", cautious)]))
+    assert model.batches == [12]
+    assert [o.answer.stopped for o in found[12:]] == [True] * 6 + [False] * 6
+    trial.forget()
+    again = run(model, make([UNDEFENDED, Arm("cautious", "Cautious", cautious)]))
+    assert model.batches == [12]
+    assert [o.answer for o in found] == [o.answer for o in again]
 
 
 @pytest.mark.parametrize("change", ["weights", "cases", "length"])
@@ -132,7 +148,7 @@ def test_a_half_written_baseline_is_never_read(monkeypatch: pytest.MonkeyPatch) 
             run(FakeLanguageModel(), make([UNDEFENDED]))
     assert len(run(FakeLanguageModel(), make([UNDEFENDED]))) == 12
     kept = list((packaged.cache_dir() / "baselines").glob("*.json"))
-    assert len(json.loads(kept[0].read_text())) == 12
+    assert len(json.loads(kept[0].read_text())["answers"]) == 12
 
 
 def test_a_failing_arm_fails_the_run_in_its_own_words() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from evals.engine import tuning
 from evals.engine.tuning import Example, Recipe
@@ -74,3 +75,31 @@ def test_every_example_is_seen_before_any_comes_twice() -> None:
     seen = [e for batch in tuning._batches(EXAMPLES, Recipe(steps=2, batch=3), 0) for e in batch]
     assert len(seen) == 6
     assert {id(e) for e in seen[:3]} == {id(e) for e in EXAMPLES}
+
+
+def test_the_loss_is_that_of_the_answers_tokens_alone_under_the_whole_vocabulary() -> None:
+    model = tiny_model()
+    examples = [*EXAMPLES, Example(EXAMPLES[0].chat, "a longer answer")]
+    ids, labels, mask = tuning.encode(model, examples, 64)
+    logits = model.model(input_ids=ids, attention_mask=mask).logits[:, :-1]
+    each = torch.nn.functional.cross_entropy(
+        logits.transpose(1, 2), labels[:, 1:], ignore_index=tuning.IGNORED, reduction="none"
+    )
+    wanted = each.sum(dim=1) / (labels[:, 1:] != tuning.IGNORED).sum(dim=1)
+    assert torch.allclose(tuning.answer_losses(model, examples, 64), wanted, atol=1e-5)
+
+
+def test_parts_of_a_batch_add_up_to_its_gradient() -> None:
+    model = tiny_model()
+    examples = [
+        Example([{"role": "user", "content": "x" * n}], "yes", weight=(-1.0) ** n)
+        for n in range(3, 13)
+    ]
+    weight = model.model.get_decoder().layers[0].mlp.down_proj.weight
+    whole = tuning.weighted(tuning.answer_losses(model, examples, 64), examples)
+    (wanted,) = torch.autograd.grad(whole, [weight])
+    found = torch.zeros_like(weight)
+    for part in tuning._smaller(examples):
+        loss = tuning.weighted(tuning.answer_losses(model, part, 64), part)
+        found += torch.autograd.grad(loss * (len(part) / len(examples)), [weight])[0]
+    assert torch.allclose(found, wanted, atol=1e-6)
