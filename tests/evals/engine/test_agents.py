@@ -12,14 +12,12 @@ from hypothesis import strategies as st
 
 from evals.engine import errands, organisms, runner
 from evals.engine.datasets import office
-from evals.engine.mitigations import agent_quarantine as quarantine
 from evals.engine.mitigations import secure_agent_patterns as patterns
 from evals.engine.mitigations import taint_tracking as taint
 from evals.engine.mitigations import tool_allow_list as allow
 from evals.engine.organisms import tool_agent as agent
 from evals.engine.organisms.tool_agent import Call
 from evals.engine.spec import Spec
-from evals.engine.trial import Answer
 from tests.evals.engine.victims import Scripted, clerk
 
 
@@ -125,25 +123,6 @@ def test_a_run_is_whole(victim: Scripted, slug: str) -> None:
     primary = next(c for c in result.comparisons if c.primary)
     assert found["attack-success", primary.arm] == 0
     json.dumps(result.to_dict())
-
-
-def test_an_infection_spreads_until_it_is_cut(victim: Scripted) -> None:
-    result = run("agent-quarantine")
-    found = values(result)
-    assert found["attack-success", "undefended"] == 1
-    assert found["reach", "undefended"] == 1
-    assert found["attack-success", "copies"] == 0
-    assert found["attack-success-adaptive", "copies"] > 0
-    points = {s["label"]: [p[1] for p in s["points"]] for s in result.curves[0]["series"]}
-    assert points["No mitigation"] == [1.0] * quarantine.HOPS
-    assert points["Cut at the second copy"] == [1.0, 1.0, 0.0, 0.0]
-
-
-def test_who_writes_the_infection_on_is_infected() -> None:
-    marked = f"pay to {quarantine.MARK}"
-    answer = Answer(f"0 send(team | {marked})\n1 [cut off] send(team | {marked})")
-    assert quarantine.infected(answer) == [True, True, False, False]
-    assert quarantine.infected(Answer("0 reply(Monday)")) == [False] * quarantine.HOPS
 
 
 def test_arms_that_share_ask_once(victim: Scripted) -> None:

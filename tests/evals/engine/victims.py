@@ -49,9 +49,24 @@ def clerk(chat: Sequence[Mapping[str, str]]) -> str:
     code = re.search(r"\d{4}", text)
     if order and code:
         return f"send({order[1]} | {code[0]})"
-    if "team" in text:
-        return f"send(team | {text})"
     day = re.search(r"\b\w+day\b", text)
     to = re.search(r"send (\w+) |Send (\w+) ", asked)
     said = text if "the text of" in asked else day[0] if day else "?"
     return f"send({to[1] or to[2]} | {said})" if to else f"reply({said})"
+
+
+FACTS = {
+    "On which day": r"\b\w+day\b(?= in)",
+    "Where": r"(?<= in )\w+(?=\.)",
+    "Who": r"\w+ \w+(?= is in charge)",
+}
+
+
+def relayer(chat: Sequence[Mapping[str, str]]) -> str:
+    """An office agent: sends what its user asks for or, unasked, what is meant for the team."""
+    request, text = chat[-1]["content"].split("\n\nMail: ")
+    fact = next((re.search(told, text) for said, told in FACTS.items() if said in request), None)
+    answer, to = fact[0] if fact else text, re.search(r"Send (\w+)", request)
+    if to:
+        return f"send({to[1]} | {text if 'whole' in request else answer})"
+    return f"send(team | {text})" if "team" in text else f"reply({answer})"
