@@ -108,6 +108,20 @@ def answer(
     return answers, 1000 * (time.perf_counter() - start) / len(given)
 
 
+def all_answers(
+    model: LanguageModel, arm: str, given: dict[str, list[Document]], tokens: int
+) -> tuple[dict[str, list[str]], float]:
+    """The answers by group, and milliseconds a clean document: those have a batch of their own.
+
+    The others are versions of the same documents, and are read together.
+    """
+    clean, each = answer(model, arm, given["clean"], tokens)
+    hostile = [document for group in given if group != "clean" for document in given[group]]
+    said = iter(answer(model, arm, hostile, tokens)[0])
+    found = {g: [next(said) for _ in members] for g, members in given.items() if g != "clean"}
+    return {**found, "clean": clean}, each
+
+
 def scores(group: str, document: Document, said: str) -> dict[str, float]:
     """The measures that one answer gives."""
     right = assistant.right(document, said)
@@ -190,11 +204,10 @@ def _enter(
     """Put every outcome of a seed on the sheet; return one sample for each."""
     rows = []
     for arm, model in models.items():
+        answers, each = all_answers(model, arm, given, tokens)
+        sheet.add("latency", arm, f"timed-{seed}", each)
         for group, members in given.items():
-            answers, each = answer(model, arm, members, tokens)
-            if group == "clean":
-                sheet.add("latency", arm, f"timed-{seed}", each)
-            for i, (document, said) in enumerate(zip(members, answers, strict=True)):
+            for i, (document, said) in enumerate(zip(members, answers[group], strict=True)):
                 found = {name: float(v) for name, v in scores(group, document, said).items()}
                 for name, value in found.items():
                     sheet.add(name, arm, f"seed{seed}-{group}-{i}", value, f"seed{seed}-{i}")
