@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 Tokens = tuple[int, ...]
+ROOM = 12_000  # tokens of a batch, which decide how much memory it takes
 DROP = 0.75  # of the rows still open, below which the ended ones leave the batch
 
 REST = 8  # tokens by which the rests of one batch may differ
@@ -107,8 +108,9 @@ def _joined(stem: Stem, row: Tokens, start: int) -> Stem | None:
 
 
 def batches(rows: Sequence[Tokens], size: int) -> Iterator[list[Stem]]:
-    """Stems of like length together, about ``size`` rows at a time; the make-up is fixed."""
+    """Stems of like length together, up to ``size`` rows at a time; the make-up is fixed."""
     batch: list[Stem] = []
+    size = min(size, max(1, ROOM // max(map(len, rows), default=1)))
     for stem in sorted(_cut(stems(rows), size), key=_size):
         if batch and sum(len(s.rows) for s in batch) + len(stem.rows) > size:
             yield batch

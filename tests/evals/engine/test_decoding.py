@@ -70,3 +70,8 @@ def test_batches_hold_every_row_once_in_an_order_that_the_rows_decide() -> None:
     assert sorted(row for batch in made for stem in batch for row in stem.rows) == sorted(rows)
     assert all(sum(len(stem.rows) for stem in batch) <= 8 for batch in made)
     assert made == list(decoding.batches(rows[::-1], 8))
+
+
+def test_long_prompts_come_in_smaller_batches() -> None:
+    rows = [(1, n, *range(5000)) for n in range(6)]
+    assert [len(batch) for batch in decoding.batches(rows, 8)] == [2, 2, 2]
