@@ -13,6 +13,9 @@ from kb.search import Beside, Hit, Mode
 from . import papers
 from .facets import Facet, facets
 
+# What a row shows or is explained by; the many other columns of a paper take time to read.
+SHOWN = ("key", "title", "authors", "year", "venue", "tldr", "summary", "abstract")
+
 
 @dataclass
 class Answer:
@@ -54,7 +57,7 @@ def _rows(hits: Sequence[Hit], query: search.Query | None, placed: bool) -> list
     by_id = {hit.paper_id: hit for hit in hits}
     if query is None or not by_id:
         return []
-    rows = list(Paper.objects.defer("search").filter(pk__among=list(by_id)))
+    rows = list(Paper.objects.only(*SHOWN).filter(pk__among=list(by_id)))
     if placed:
         papers.show_placements(rows)
     whys = search.why(query, rows)
