@@ -168,9 +168,10 @@ def test_a_whole_run_against_a_real_server(
     assert run.result is not None
     assert run.verdict == "floor"  # the fake obeys nobody
     model = run.result["provenance"]["model"]
-    assert model["tokens"]["undefended"]["requests"] == 90
+    groups = {"injected": 30, "fake": 15, "encoded": 15, "translated": 15, "adaptive": 30}
+    assert model["tokens"]["undefended"]["requests"] == sum(groups.values()) + 15  # clean ones
     assert model["endpoint"] == served.base_url
     assert "not-to-be-found" not in str(run.result)
     page = client.get(run.get_absolute_url()).content.decode()
     assert served.base_url in page
-    assert "in 90 requests" in page
+    assert "in 120 requests" in page
