@@ -36,7 +36,7 @@ from evals.engine.spec import Spec
 ROOT = Path(__file__).resolve().parent.parent
 STORE = ROOT / "fixtures" / "runs"
 PAGE = ROOT / "docs" / "results.md"
-# Two mitigations that each stop what they are told of, one by words before, one by examples.
+# Both ask the model to refuse what harms: the one by a reminder, the other by examples.
 STACKS = ("self-reminder+in-context-defence",)
 LIMITS = ("--seconds=3600", f"--bytes={12 * 1024**3}")
 MOST_SAMPLES = 12  # of each group and arm

@@ -34,8 +34,9 @@ def main() -> None:
     """Embed what is asked, train, measure each world in a process of its own, store."""
     world.enter("summaries")
     from kb.models import Paper
+    from kb.search._keyword import plain_title
 
-    titles = {_plain(title) for title in Paper.objects.values_list("title", flat=True)}
+    titles = {plain_title(title) for title in Paper.objects.values_list("title", flat=True)}
     arxiv = set(Paper.objects.exclude(arxiv_id="").values_list("arxiv_id", flat=True))
     asked, found = pairs(titles, arxiv)
     figures = train(asked, found)
@@ -61,21 +62,19 @@ def pairs(titles: set[str], arxiv: set[str]) -> tuple[np.ndarray, np.ndarray]:
 
 def _unknown(titles: set[str], arxiv: set[str]) -> tuple[list[int], list[tuple[str, str]]]:
     """(places, (title, a sentence)) of the embedded papers that the knowledge base lacks."""
+    from kb.search._keyword import plain_title
+
     draw, places, texts = np.random.default_rng(SEED), [], []
     with gzip.open(scale.CORPUS, "rt", encoding="utf-8") as lines:
         for place, line in zip(range(len(scale.embedded())), lines, strict=False):
             row = json.loads(line)
             number = (row.get("arxiv_id") or "").split("v")[0]
-            if _plain(row["title"]) not in titles and number not in arxiv:
+            if plain_title(row["title"]) not in titles and number not in arxiv:
                 sentences = re.split(r"(?<=[.!?])\s+", row["abstract"])
                 fit = [s for s in sentences if 40 < len(s) < 300] or [row["abstract"][:200]]
                 places.append(place)
                 texts.append((row["title"], str(draw.choice(fit))))
     return places, texts
-
-
-def _plain(title: str) -> str:
-    return re.sub(r"[\W_]+", "", title.lower())
 
 
 def train(asked: np.ndarray, found: np.ndarray) -> dict[str, Any]:

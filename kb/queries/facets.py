@@ -60,23 +60,26 @@ class _Counted:
     def stages(self) -> list[Value]:
         """Stages, in their order."""
         rows = self._rows("stage")
-        of_risk = at(self.labels.stage_of_risk, rows[:, 2])
-        places = np.where(of_risk >= 0, of_risk, at(self.labels.stage_of_category, rows[:, 3]))
+        of_risk = at(self.labels.stage_of_risk, rows["risk"])
+        places = np.where(
+            of_risk >= 0, of_risk, at(self.labels.stage_of_category, rows["category"])
+        )
         return self._values("stage", places, dict(enumerate(self.labels.stages)), in_order=True)
 
     def kinds(self) -> list[Value]:
         """Kinds, the most frequent first."""
-        return self._values("kind", self._rows("kind")[:, 4], dict(enumerate(Kind.choices)))
+        return self._values("kind", self._rows("kind")["kind"], dict(enumerate(Kind.choices)))
 
     def risks(self) -> list[Value]:
         """Risks, the most frequent first."""
-        return self._values("risk", self._rows("risk")[:, 2], self.labels.risks)
+        named = {pk: (risk.slug, risk.name) for pk, risk in self.labels.risk.items()}
+        return self._values("risk", self._rows("risk")["risk"], named)
 
     def reviewed(self) -> list[Value]:
         """Whether a curator placed the paper."""
         left, table = self._papers("reviewed"), self.table
         if self.filterset.placed():
-            left = np.unique(self._rows("reviewed")[:, 1])
+            left = np.unique(self._rows("reviewed")["paper"])
         trusted = table.trusted if left is None else table.trusted[np.isin(table.papers, left)]
         asked = str(self.filterset.data.get("reviewed", "")).lower()
         yes = int(trusted.sum())
@@ -92,7 +95,7 @@ class _Counted:
         in_order: bool = False,
     ) -> list[Value]:
         """Different papers of each code, as values of a facet."""
-        active, papers = self._active(name), self._rows(name)[:, 1]
+        active, papers = self._active(name), self._rows(name)["paper"]
         span = int(papers.max(initial=0)) + 1
         counts = np.bincount(np.unique(codes[codes >= 0] * span + papers[codes >= 0]) // span)
         found = [
@@ -114,10 +117,10 @@ class _Counted:
         if leave_out not in self._kept:
             rows, left = self.table.rows, self._papers(leave_out)
             if left is not None:
-                rows = rows[np.isin(rows[:, 1], left)]
+                rows = rows[np.isin(rows["paper"], left)]
             if placed := self.filterset.placed(leave_out):
                 chosen = Placement.objects.filter(placed).order_by().values_list("pk", flat=True)
-                rows = rows[np.isin(rows[:, 0], list(chosen))]
+                rows = rows[np.isin(rows["pk"], list(chosen))]
             self._kept[leave_out] = rows
         return self._kept[leave_out]
 

@@ -15,6 +15,7 @@ from taxonomy.models import Category, Risk, Stage
 class Target:
     """A risk or a category, as far as a list shows it; called as the models call theirs."""
 
+    slug: str
     name: str
     get_absolute_url: str
 
@@ -24,10 +25,9 @@ class Target:
 
 @dataclass(frozen=True)
 class Labels:
-    """The taxonomy by ids: names for facets, targets of placements, places of stages."""
+    """The taxonomy by ids: what is shown of it, and the places of stages in their order."""
 
     stages: list[tuple[str, str]]
-    risks: dict[int, tuple[str, str]]
     risk: dict[int, Target]
     category: dict[int, Target]
     stage_of_risk: np.ndarray
@@ -43,7 +43,6 @@ def labels(version: str) -> Labels:
     categories = Category.objects.in_bulk()
     return Labels(
         [(stage.slug, stage.name) for stage in stages],
-        {pk: (risk.slug, risk.name) for pk, risk in risks.items()},
         _targets(risks),
         _targets(categories),
         _by_id({pk: place[risk.category.stage_id] for pk, risk in risks.items()}),
@@ -52,7 +51,7 @@ def labels(version: str) -> Labels:
 
 
 def _targets(rows: Mapping[int, Risk | Category]) -> dict[int, Target]:
-    return {pk: Target(str(row), row.get_absolute_url()) for pk, row in rows.items()}
+    return {pk: Target(row.slug, str(row), row.get_absolute_url()) for pk, row in rows.items()}
 
 
 def _by_id(places: dict[int, int]) -> np.ndarray:

@@ -55,8 +55,8 @@ def show_placements(rows: Sequence[Paper]) -> None:
     Facets or a ranking have just brought that up to date.
     """
     table, known = search.placements(ask=False), labels(search.taxonomy_version(ask=False))
-    held = table.rows[np.isin(table.paper, [row.pk for row in rows])]
-    held = held[np.lexsort((held[:, 0], -held[:, 5]))]
+    held = table.rows[np.isin(table.rows["paper"], [row.pk for row in rows])]
+    held = held[np.lexsort((held["pk"], -held["curated"]))]
     found = defaultdict[int, list[Shown]](list)
     for _, paper, risk, category, kind, curated in held.tolist():
         if target := known.risk.get(risk) or known.category.get(category):

@@ -9,6 +9,7 @@ checked against the checksum below before they are loaded. It runs as a compiled
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import threading
 from collections.abc import Sequence
@@ -21,10 +22,11 @@ import numpy as np
 from django.conf import settings
 from django.utils.module_loading import import_string
 
+from ._graph import THREADS, Graph, make
+
+log = logging.getLogger(__name__)
 PACKAGED = "all-MiniLM-L6-v2"
 PACKAGED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-# One text is embedded by one thread: two wait for each other wherever a core is busy.
-THREADS = 2
 BATCH = 32
 
 
@@ -84,9 +86,10 @@ class SentenceEmbedder:
 
     def _load(self) -> Model:
         if self._graph and self._graph.exists():
-            from ._graph import Graph
-
-            return Graph(self._graph, Path(self.path))
+            try:
+                return Graph(self._graph, Path(self.path))
+            except Exception as error:  # the runtime raises many kinds for a damaged file
+                log.warning("The compiled model is not used: %s", error)
         return Transformer(self.path)
 
 
@@ -132,8 +135,6 @@ def compile_packaged() -> Path:
     """Make the packaged model's graph if it is missing; raises EmbedderError without weights."""
     path = graph_path()
     if not path.exists():
-        from ._graph import make
-
         make(Path(locate(PACKAGED)[0]), path)
     return path
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-# Texts embedded at once, each by one thread: a text is too short to be shared out.
+# Texts embedded at once, each by one thread: two wait for each other wherever a core is busy.
 THREADS = 2
 
 

@@ -17,12 +17,14 @@ from kb.models import Kind, Paper, Placement, Provenance
 from ._changes import HUB, Reader
 
 KINDS = tuple(Kind.values)
-COLUMNS = ("pk", "paper_id", "risk_id", "category_id", "kind", "origin")
+# Ids, 0 where there is none; the place of a kind in ``KINDS``; 1 where a curator placed it.
+COLUMNS = ("pk", "paper", "risk", "category", "kind", "curated")
+ROW = np.dtype([(name, np.int64) for name in COLUMNS])
 
 
 @dataclass(frozen=True)
 class Table:
-    """All placements, a row each (int64, 0 where there is no id), and all papers.
+    """All placements, a ``ROW`` each, and the ids of all papers.
 
     ``trusted`` says of each of ``papers`` whether a curator placed it.
     """
@@ -31,44 +33,12 @@ class Table:
     papers: np.ndarray
     trusted: np.ndarray
 
-    @property
-    def placement(self) -> np.ndarray:
-        """Ids of the placements."""
-        return self.rows[:, 0]
-
-    @property
-    def paper(self) -> np.ndarray:
-        """Ids of the papers that are placed."""
-        return self.rows[:, 1]
-
-    @property
-    def risk(self) -> np.ndarray:
-        """Ids of the risks."""
-        return self.rows[:, 2]
-
-    @property
-    def category(self) -> np.ndarray:
-        """Ids of the categories."""
-        return self.rows[:, 3]
-
-    @property
-    def kind(self) -> np.ndarray:
-        """Places in ``KINDS``."""
-        return self.rows[:, 4]
-
-    @property
-    def curated(self) -> np.ndarray:
-        """1 where a curator placed it, 0 where rules did."""
-        return self.rows[:, 5]
-
     def under(self, risk: int) -> dict[str, np.ndarray]:
         """{origin of the placement: ids of the papers under a risk}."""
-        rows = self.rows[self.risk == risk]
-        origins = {
-            Provenance.CURATED.value: rows[:, 5] == 1,
-            Provenance.SUGGESTED.value: rows[:, 5] == 0,
-        }
-        return {origin: rows[held, 1] for origin, held in origins.items() if held.any()}
+        rows = self.rows[self.rows["risk"] == risk]
+        sides = {Provenance.CURATED.value: 1, Provenance.SUGGESTED.value: 0}
+        found = {origin: rows["paper"][rows["curated"] == is_] for origin, is_ in sides.items()}
+        return {origin: papers for origin, papers in found.items() if len(papers)}
 
 
 class Placements:
@@ -94,7 +64,7 @@ class Placements:
         self._table = None  # had the reading failed, all would be read the next time
         rows = _placements(Placement.objects.filter(paper__among=changed))
         # A placement that moved to another paper is noted under that one alone.
-        gone = np.isin(table.paper, changed) | np.isin(table.placement, rows[:, 0])
+        gone = np.isin(table.rows["paper"], changed) | np.isin(table.rows["pk"], rows["pk"])
         left = ~gone, ~np.isin(table.papers, changed)
         papers, trusted = _papers(Paper.objects.filter(pk__among=changed))
         return Table(
@@ -105,11 +75,12 @@ class Placements:
 
 
 def _placements(found: QuerySet[Placement]) -> np.ndarray:
+    columns = ("pk", "paper_id", "risk_id", "category_id", "kind", "origin")
     rows = [
         (pk, paper, risk or 0, category or 0, KINDS.index(kind), origin == Provenance.CURATED)
-        for pk, paper, risk, category, kind, origin in found.order_by().values_list(*COLUMNS)
+        for pk, paper, risk, category, kind, origin in found.order_by().values_list(*columns)
     ]
-    return np.array(rows, dtype=np.int64).reshape(-1, len(COLUMNS))
+    return np.array(rows, dtype=ROW)
 
 
 def _papers(found: Any) -> tuple[np.ndarray, np.ndarray]:

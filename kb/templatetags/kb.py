@@ -93,8 +93,7 @@ def adding(context: dict[str, Any], name: str, value: str) -> str:
 @register.simple_tag(takes_context=True)
 def without(context: dict[str, Any], name: str, value: str) -> str:
     """The present query string without one value of a parameter, on its first page."""
-    params: QueryDict = context["request"].GET.copy()
-    params.pop("page", None)
+    params = QueryDict(_first_page(context), mutable=True)
     params.setlist(name, [kept for kept in params.getlist(name) if kept != value])
     return "?" + params.urlencode()
 

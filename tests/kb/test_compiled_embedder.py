@@ -34,3 +34,17 @@ def test_it_gives_the_vectors_of_the_original(tmp_path: Path, settings: Any) -> 
     assert isinstance(compiled._model, Graph)
     assert compiled.encode([]).shape == (0, compiled.dimension) == (0, original.dimension)
     assert [path.name for path in (tmp_path / "models").iterdir()] == [graph_path().name]
+
+
+@pytest.mark.model
+@pytest.mark.xdist_group("model")
+def test_a_damaged_one_is_not_used_and_that_is_said(
+    tmp_path: Path, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.VAR = tmp_path
+    graph_path().parent.mkdir()
+    graph_path().write_bytes(b"half of a graph")
+    damaged = SentenceEmbedder(PACKAGED)
+    assert damaged.encode(["a"]).shape == (1, damaged.dimension)
+    assert isinstance(damaged._model, Transformer)
+    assert "not used" in caplog.text
