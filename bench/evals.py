@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import results
-from evals.engine import VERSION, organisms, records, registry
+from evals.engine import VERSION, organisms, packaged, records, registry
 from evals.engine.params import BadParameter
 from evals.engine.registry import Mitigation
 from evals.engine.spec import Spec
@@ -99,15 +99,21 @@ def bench(spec: Spec, again: bool = False) -> str:
 
 
 def measure(spec: Spec) -> tuple[dict[str, Any], str]:
-    """(record, "") of a run in a confined process, or ({}, why there is none)."""
+    """(record, "") of a run in a confined process, or ({}, why there is none).
+
+    It starts with an empty cache but for the model, so that its time is that of a first run.
+    """
     with tempfile.TemporaryDirectory(prefix="safestack-bench-") as name:
         given, out = Path(name) / "spec.json", Path(name) / "result.json"
+        models = packaged.cache_dir().resolve() / "models"
+        models.mkdir(parents=True, exist_ok=True)
+        (Path(name) / "models").symlink_to(models)
         given.write_text(json.dumps(spec.to_dict()))
         command = [sys.executable, "-m", "evals.confine", *LIMITS, "--", "run"]
         done = subprocess.run(
             [*command, "--spec", str(given), "--out", str(out)],
             cwd=ROOT,
-            env={**os.environ, "HF_HUB_OFFLINE": "1"},
+            env={**os.environ, "HF_HUB_OFFLINE": "1", "SAFESTACK_VAR": name},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,

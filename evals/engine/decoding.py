@@ -35,8 +35,9 @@ class Reader:
     def __init__(self, model: Any, pad: int) -> None:
         import torch
 
-        self.model, self.pad = model, pad
-        self.cache: Any = None
+        from .growing import cache
+
+        self.model, self.pad, self.cache = model, pad, cache()
         self.mask = torch.zeros(1, 0, dtype=torch.long)
         self.logits: Any = None
 
@@ -59,7 +60,7 @@ class Reader:
             use_cache=True,
             logits_to_keep=1,
         )
-        self.cache, self.logits = out.cache, out.logits[:, -1]
+        self.logits = out.logits[:, -1]
 
     def choose(self, rows: Sequence[int]) -> None:
         """Go on with these rows of the batch, in this order; a row may be taken several times."""
@@ -68,8 +69,7 @@ class Reader:
         if list(rows) == list(range(len(self.mask))):
             return
         index = torch.tensor(list(rows))
-        if self.cache is not None:
-            self.cache.batch_select_indices(index)
+        self.cache.batch_select_indices(index)
         self.mask = self.mask[index]
         self.logits = self.logits[index] if self.logits is not None else None
 
