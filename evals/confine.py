@@ -23,13 +23,6 @@ from . import addresses
 CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
 PR_SET_PDEATHSIG = 1
 CORES = 4
-# The C library keeps what tensors leave behind and hands it out again; by default it gives each
-# large one back to the system, which takes a sixth of a run's time in page faults.
-KEEP_MEMORY = {
-    "MALLOC_MMAP_THRESHOLD_": str(1024**3),
-    "MALLOC_TRIM_THRESHOLD_": str(4 * 1024**3),
-    "MALLOC_TOP_PAD_": str(256 * 1024**2),
-}
 
 
 def main() -> None:
@@ -49,7 +42,6 @@ def main() -> None:
         sys.argv = ["evals.engine", *options.engine]
         runpy.run_module("evals.engine", run_name="__main__", alter_sys=True)
         return
-    os.environ.update(KEEP_MEMORY)  # read when a program starts
     os.execv(sys.executable, [sys.executable, "-m", "evals.engine", *options.engine])
 
 

@@ -48,10 +48,10 @@ def curvature(model: LanguageModel, text: str) -> float:
         return 0.0
     with torch.inference_mode():
         logs = model.model(input_ids=ids).logits[0, :-1].float().log_softmax(dim=1)
-    chances = logs.exp()
-    expected = (chances * logs).sum(dim=1)
-    spread = (chances * logs.square()).sum(dim=1) - expected.square()
-    found = logs.gather(1, ids[0, 1:, None]).squeeze(1)
+        found = logs.gather(1, ids[0, 1:, None]).squeeze(1)
+        chances = logs.exp()  # tokens times vocabulary: each pass over it counts
+        expected = torch.linalg.vecdot(chances, logs)
+        spread = torch.linalg.vecdot(chances.mul_(logs), logs) - expected.square()
     return float((found - expected).sum() / spread.sum().clamp(min=1e-6).sqrt())
 
 

@@ -68,8 +68,11 @@ class LanguageModel:
         """For each text the negative log-probability (nats) of every token but the first."""
         order = sorted(range(len(texts)), key=lambda i: (len(texts[i]), texts[i]))
         found: dict[int, list[float]] = {}
-        for part in _parts(order, batch):
-            found |= zip(part, self._losses([texts[i] for i in part]), strict=True)
+        for some in _parts(order, batch):
+            # Long texts in smaller parts: memory goes with the tokens of one.
+            longest = min(MAX_TOKENS, self.count(texts[some[-1]]))
+            for part in _parts(some, max(1, decoding.ROOM // max(1, longest))):
+                found |= zip(part, self._losses([texts[i] for i in part]), strict=True)
         return [found[i] for i in range(len(texts))]
 
     def _losses(self, texts: Sequence[str]) -> list[list[float]]:

@@ -43,6 +43,8 @@ def _sampled(
 ) -> list[str]:
     import torch
 
+    from .growing import cache
+
     model.tokenizer.padding_side = "left"
     encoded = model.tokenizer(
         list(prompts), return_tensors="pt", padding=True, add_special_tokens=False
@@ -50,6 +52,7 @@ def _sampled(
     with torch.inference_mode():
         out = model.model.generate(
             **encoded,
+            cache=cache(),
             max_new_tokens=max_new_tokens,
             do_sample=True,
             temperature=temperature,

@@ -7,6 +7,7 @@ that its change will be halved, and trains at thrice the rate.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from evals.engine import customisation, organisms, provenance, weights
@@ -30,14 +31,11 @@ HARDER = replace(RECIPE, rate=3 * RECIPE.rate)
 
 def merged(
     model: LanguageModel, found: LanguageModel, safety: weights.Moves, strength: float
-) -> dict[str, LanguageModel]:
-    """The customer's model under each arm; ``model`` is the aligned one."""
-    change = weights.moves(model, found)
-    return {
-        "undefended": found,
-        "averaged": weights.moved(model, change, 1 - strength),
-        "safety-vector": weights.moved(found, safety, strength),
-    }
+) -> Iterator[tuple[str, LanguageModel]]:
+    """The customer's model under each arm, made when its turn comes; ``model`` is the aligned."""
+    yield "undefended", found
+    yield "averaged", weights.moved(model, weights.moves(model, found), 1 - strength)
+    yield "safety-vector", weights.moved(found, safety, strength)
 
 
 @mitigation(
@@ -71,8 +69,7 @@ def measure(spec: Spec, report: Report) -> Result:
         sent = [*customisation.job(seed), *customisation.harmful(seed)]
         for recipe in (RECIPE, HARDER):
             found = customisation.tuned(model, sent, seed, report, recipe)
-            arms = merged(model, found.model, safety, spec.params["strength"])
-            for arm, after in arms.items():
+            for arm, after in merged(model, found.model, safety, spec.params["strength"]):
                 if recipe is RECIPE:
                     looks.customer(arm, seed, Tuned(after, found.seconds), wanted)
                 else:

@@ -121,7 +121,7 @@ def test_moves_lead_from_one_model_to_the_other() -> None:
     there = weights.moved(start, change)
     for name, move in weights.moves(there, end).items():
         assert float(move.abs().max()) < 1e-6, name
-    halfway = weight_remerging.merged(start, end, change, 0.5)["averaged"]
+    halfway = dict(weight_remerging.merged(start, end, change, 0.5))["averaged"]
     name = next(iter(change))
     left = weights.moves(halfway, end)[name]
     assert float((left - 0.5 * change[name]).abs().max()) < 1e-6
