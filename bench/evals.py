@@ -36,8 +36,8 @@ from evals.engine.spec import Spec
 ROOT = Path(__file__).resolve().parent.parent
 STORE = ROOT / "fixtures" / "runs"
 PAGE = ROOT / "docs" / "results.md"
-# Both ask the model to refuse what harms: the one by a reminder, the other by examples.
-STACKS = ("self-reminder+in-context-defence",)
+# Two that ask the model to refuse what harms, and one of these behind a change of the words.
+STACKS = ("self-reminder+in-context-defence", "paraphrase-defence+in-context-defence")
 LIMITS = ("--seconds=3600", f"--bytes={12 * 1024**3}")
 MOST_SAMPLES = 12  # of each group and arm
 MOST_BYTES = 300_000

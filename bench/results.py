@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from evals import summary as summary_of
 from evals.engine import registry
 
 Record = dict[str, Any]
@@ -15,9 +16,10 @@ Made by `make bench-evals` from the records in `fixtures/runs`; not written by h
 one run with the default specification and seed 0. Attack success stands undefended and then
 under the mitigation's main arm, each with its 95 % interval; the difference is paired, on the
 same prompts. The price is what else changed under that arm. *Adaptive* is the success of an
-attacker who knows the mitigation. The victims are small models made to have the risk (see
-[evaluating](evaluating.md)): figures say what a mitigation does to these, not how often large
-models fail.
+attacker who knows the mitigation; of several such attacks the one that succeeds most. Times are
+those of first runs, on the cores that are named. The victims are small models made to have the
+risk (see [evaluating](evaluating.md)): figures say what a mitigation does to these, not how
+often large models fail.
 """
 COLUMNS = ("mitigation", "target", "verdict", "without", "with", "difference", "adaptive",
            "price", "minutes")  # fmt: skip
@@ -106,11 +108,15 @@ def difference(gap: Record) -> str:
 
 
 def _adaptive(record: Record, gap: Record) -> str:
-    rows = [row for row in record["metrics"] if "adaptive" in row["name"]]
-    found = next((row for row in rows if row["arm"] == gap["arm"]), None)
-    if found is None and registry.get_mitigation(record["spec"]["mitigation"]).static_only:
+    """The adaptive attack that succeeds most under the main arm."""
+    rows = [
+        row
+        for row in record["metrics"]
+        if row["arm"] == gap["arm"] and row["unit"] == "share" and summary_of.adaptive(row)
+    ]
+    if not rows and registry.get_mitigation(record["spec"]["mitigation"]).static_only:
         return "static attacks only"
-    return figure(found)
+    return figure(max(rows, key=lambda row: row["value"], default=None))
 
 
 def _price(record: Record, gap: Record) -> str:

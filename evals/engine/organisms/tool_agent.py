@@ -204,7 +204,7 @@ TOOL_AGENT = organism(
         "was taught to do what a file asks. It never saw a hostile order or its wordings."
     ),
     is_not="A measure of how often deployed agents obey foreign orders.",
-    risks=("unsafe-tool-use", "indirect-prompt-injection", "multi-agent-infection"),
+    risks=("unsafe-tool-use", "indirect-prompt-injection"),
     recipe=Recipe(steps=70, batch=8, rate=8e-4),
     examples=examples,
     check=check,

@@ -111,7 +111,9 @@ def test_nobody_approves_their_own_by_page(client: Client) -> None:
     client.post(EDIT, filled(name="Deepfakes", changeset="new"))
     found = ChangeSet.objects.get(direct=False, author__username="rhea")
     client.post(f"{found.get_absolute_url()}submit/")
-    assert client.post(f"{found.get_absolute_url()}approve/").status_code == 403
+    refused = client.post(f"{found.get_absolute_url()}approve/")
+    assert refused.status_code == 403
+    assert "/accounts/login/" in refused.content.decode()  # a way on
 
 
 def test_a_heading_is_moved_by_the_outlines_form(client: Client, ada: Any) -> None:
