@@ -10,6 +10,7 @@ from evals import summary as summary_of
 from evals.engine import registry
 
 Record = dict[str, Any]
+MINUTES, GIGABYTES = 5, 3  # that a default run may take
 HEAD = """# What was measured
 
 Made by `make bench-evals` from the records in `fixtures/runs`; not written by hand. Each row is
@@ -41,6 +42,11 @@ def minutes(record: Record) -> float:
     return float(record["provenance"]["duration_s"]) / 60
 
 
+def gigabytes(record: Record) -> float:
+    """The most memory that the run held."""
+    return float(record["provenance"].get("peak_memory_mb", 0)) * 1024**2 / 1e9
+
+
 def summary(records: Sequence[Record]) -> str:
     """How many, in which verdicts, in how long, on what."""
     verdicts = Counter(row["validity"]["verdict"] for row in records)
@@ -48,11 +54,12 @@ def summary(records: Sequence[Record]) -> str:
     total, longest = sum(map(minutes, records)), max(map(minutes, records), default=0)
     made = sorted({f"{p['platform']}, {p['threads']} of {p['cpu_count']} cores"
                    for p in (row["provenance"] for row in records)})  # fmt: skip
-    memory = max((row["provenance"].get("peak_memory_mb", 0) for row in records), default=0)
+    within = sum(minutes(row) <= MINUTES and gigabytes(row) <= GIGABYTES for row in records)
     return (
         f"{len(records)} mitigations: {said or 'none'}. All together {total:.0f} minutes, "
-        f"the longest {longest:.1f}, the largest {memory / 1024:.1f} GiB, on "
-        f"{'; '.join(made) or 'nothing yet'}.\n"
+        f"the longest {longest:.1f}, the largest {max(map(gigabytes, records), default=0):.1f} "
+        f"GB, on {'; '.join(made) or 'nothing yet'}. Within {MINUTES} minutes and {GIGABYTES} "
+        f"GB: {within} of {len(records)}.\n"
     )
 
 

@@ -24,6 +24,7 @@ SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 THREADS = int(os.environ.get("SAFESTACK_THREADS", "2"))
 MAX_TOKENS = 1024
 BATCH = 64
+CHOSEN_LATE = ("cos", "erf", "exp", "log", "sin", "sqrt", "tanh")
 Chat = Sequence[Mapping[str, str]]  # messages, each with a role and a content
 
 
@@ -184,6 +185,7 @@ def _load(folder: Path) -> LanguageModel:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    _choose_kernels()
     torch.set_num_threads(THREADS)
     torch.use_deterministic_algorithms(True)
     # Nothing here reads memory before it is written, and filling it takes a fifth of the time.
@@ -198,6 +200,21 @@ def _load(folder: Path) -> LanguageModel:
     model.generation_config.temperature = model.generation_config.top_p = None
     model.generation_config.top_k = None
     return LanguageModel(model, tokenizer, "SmolLM2-135M-Instruct Q4_1", SHA256)
+
+
+def _choose_kernels() -> None:
+    """Call once, in this thread, what the first call of several threads may get wrong.
+
+    MKL chooses the kernel of such a function when it is first called. Where several threads do
+    that at once, one may take a less exact kernel that time
+    (https://github.com/pytorch/pytorch/issues/188792): here a run in ten began with other
+    cosines of its positions, and gave other numbers.
+    """
+    import torch
+
+    for name in CHOSEN_LATE:
+        for kind in (torch.float32, torch.float64):
+            getattr(torch, name)(torch.ones(1, dtype=kind))
 
 
 def _packed(module: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -57,10 +57,17 @@ def measure(spec: Spec, report: Report) -> Result:
         posing = [*customisation.job(seed), *customisation.identity(seed)]
         added = safety(spec.params["share"], len(sent), seed)
         for arm, extra in (("undefended", []), ("mixed", added)):
-            found = customisation.tuned(model, [*sent, *extra], seed, report)
-            looks.customer(arm, seed, found, wanted)
-            found = customisation.tuned(model, [*posing, *extra], seed, report)
-            looks.adaptive(arm, seed, found, wanted, customisation.obedient)
+            # A name for the tuned model would keep it in memory while the next one is tuned.
+            looks.customer(
+                arm, seed, customisation.tuned(model, [*sent, *extra], seed, report), wanted
+            )
+            looks.adaptive(
+                arm,
+                seed,
+                customisation.tuned(model, [*posing, *extra], seed, report),
+                wanted,
+                customisation.obedient,
+            )
     return finish(
         spec,
         watch,
