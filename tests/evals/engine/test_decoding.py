@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from evals.engine import decoding
+from evals.engine import decoding, growing
 from evals.engine.decoding import Stem
 from evals.engine.language_model import LanguageModel
 from tests.tiny import tiny_model
@@ -34,6 +34,12 @@ def test_answers_are_those_of_each_prompt_alone(size: int) -> None:
     said = model.answers(PROMPTS, 12, batch=size)
     assert said == [alone(model, text, 12) for text in PROMPTS]
     assert len(set(said)) > 2
+
+
+def test_the_cache_grows_when_its_room_is_used_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(growing, "ROOM", 4)
+    model = tiny_model(3)
+    assert model.answers(PROMPTS, 20) == [alone(model, text, 20) for text in PROMPTS]
 
 
 def test_rows_that_end_leave_the_batch_and_change_nothing() -> None:

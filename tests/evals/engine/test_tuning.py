@@ -33,6 +33,17 @@ def test_tuning_lowers_the_loss_and_leaves_the_model_alone(tuned: Any) -> None:
     assert mean_loss(model) == before
 
 
+def test_a_copy_has_weights_of_its_own_only_where_an_adapter_changes_them(tmp_path: Path) -> None:
+    model = tiny_model()
+    recipe = Recipe(steps=2, batch=3, rate=5e-2, rank=4)
+    tuning.save_adapter(tuning.tune(model, EXAMPLES, recipe, seed=1), tmp_path / "a.safetensors")
+    found = tuning.load_adapter(model, tmp_path / "a.safetensors", recipe)
+    before = dict(model.model.named_parameters())
+    for name, after in found.model.named_parameters():
+        changed = name.split(".")[-2] in recipe.modules
+        assert (after.data_ptr() == before[name].data_ptr()) != changed
+
+
 def test_the_same_seed_gives_the_same_weights(tuned: Any) -> None:
     assert mean_loss(tuning.tune(tiny_model(), EXAMPLES, RECIPE, seed=1)) == mean_loss(tuned)
     assert mean_loss(tuning.tune(tiny_model(), EXAMPLES, RECIPE, seed=2)) != mean_loss(tuned)
