@@ -161,18 +161,10 @@ def measure_on(
 ) -> Result:
     """The measurement on any model that can be tuned."""
     sheet, samples, texts = Sheet(ARMS, MEASURES, spec.seed), [], []
-    recipe = Recipe(steps=spec.params["steps"], batch=8, rate=5e-4)
     for place in range(spec.params["seeds"]):
-        seed = 1000 * spec.seed + place
-        start = time.perf_counter()
-        told = _teller(report, place, spec)
-        tuned = tuning.merged(tuning.tune(base, lessons(seed), recipe, seed, told))
-        sheet.add("training-time", "tuned", f"tuning-{seed}", time.perf_counter() - start)
-        given = groups(spec.params["n"], seed)
+        given = groups(spec.params["n"], _seed(spec, place))
         texts += [str(vars(d)) for members in given.values() for d in members]
-        report(Progress(0, 0, f"answering, seed {place + 1}"))
-        models = {"undefended": base, "fields": base, "tuned": tuned}
-        samples += _enter(sheet, models, given, seed, spec.params["max_new_tokens"])
+        samples += _one(sheet, base, spec, place, given, report)
     return finish(
         spec,
         watch,
@@ -183,6 +175,29 @@ def measure_on(
         samples=samples,
         notes=_notes(samples),
     )
+
+
+def _seed(spec: Spec, place: int) -> int:
+    return 1000 * spec.seed + place
+
+
+def _one(
+    sheet: Sheet,
+    base: LanguageModel,
+    spec: Spec,
+    place: int,
+    given: dict[str, list[Document]],
+    report: Report,
+) -> list[dict[str, Any]]:
+    """Tune under one seed and answer; the tuned model is gone before the next one is made."""
+    seed, start = _seed(spec, place), time.perf_counter()
+    recipe = Recipe(steps=spec.params["steps"], batch=8, rate=5e-4)
+    told = _teller(report, place, spec)
+    tuned = tuning.merged(tuning.tune(base, lessons(seed), recipe, seed, told))
+    sheet.add("training-time", "tuned", f"tuning-{seed}", time.perf_counter() - start)
+    report(Progress(0, 0, f"answering, seed {place + 1}"))
+    models = {"undefended": base, "fields": base, "tuned": tuned}
+    return _enter(sheet, models, given, seed, spec.params["max_new_tokens"])
 
 
 def _teller(report: Report, place: int, spec: Spec) -> Any:
