@@ -31,7 +31,8 @@ def refused(view: View) -> View:
         except Missing as error:
             raise Http404(str(error)) from None
         except tuple(STATUS) as error:
-            context = {"said": str(error)}
-            return render(request, "curate/refused.html", context, status=STATUS[type(error)])
+            status = STATUS[type(error)]
+            context = {"said": str(error), "forbidden": status == STATUS[NotAllowed]}
+            return render(request, "curate/refused.html", context, status=status)
 
     return asked
