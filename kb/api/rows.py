@@ -39,6 +39,7 @@ class RunRow(s.ModelSerializer[Run]):
     """A run without its samples."""
 
     target = s.SlugRelatedField("slug", read_only=True)
+    stack = s.SerializerMethodField(help_text="The mitigation behind the first; often empty.")
     progress = s.SerializerMethodField()
     validity = s.SerializerMethodField()
     metrics = MetricRow(many=True)
@@ -50,6 +51,7 @@ class RunRow(s.ModelSerializer[Run]):
         fields: tuple[str, ...] = (
             "id",
             "mitigation",
+            "stack",
             "risk",
             "target",
             "seed",
@@ -68,6 +70,10 @@ class RunRow(s.ModelSerializer[Run]):
             "url",
             "page",
         )
+
+    def get_stack(self, run: Run) -> str:
+        listed = hasattr(run, "stack")  # lists leave the specification in the database
+        return (getattr(run, "stack", "") if listed else run.spec.get("stack")) or ""
 
     @extend_schema_field({"type": "object"})
     def get_progress(self, run: Run) -> dict[str, Any]:

@@ -225,6 +225,19 @@ def test_a_stack_is_kept_beside_its_mitigations(tmp_path: Path, record: dict[str
     assert "## Self-reminder with in-context defence" in page
 
 
+@pytest.mark.django_db
+def test_a_stack_is_told_from_its_first_mitigation(
+    client: Client, tmp_path: Path, record: dict[str, Any]
+) -> None:
+    spec = bench._spec("self-reminder+in-context-defence")
+    put(tmp_path, {**record, "spec": spec.to_dict()})
+    load_runs(tmp_path)
+    row = client.get("/api/v1/runs/").json()["results"][0]
+    assert (row["mitigation"], row["stack"]) == ("self-reminder", "in-context-defence")
+    assert client.get(row["url"]).json()["stack"] == "in-context-defence"
+    assert "with in-context defence behind it" in client.get(row["page"]).content.decode()
+
+
 def test_a_stack_that_cannot_be_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert bench.main(["self-reminder+dp-sgd"]) == 2
     assert "bench.evals:" in capsys.readouterr().err
