@@ -17,10 +17,11 @@ Made by `make bench-evals` from the records in `fixtures/runs`; not written by h
 one run with the default specification and seed 0. Attack success stands undefended and then
 under the mitigation's main arm, each with its 95 % interval; the difference is paired, on the
 same prompts. The price is what else changed under that arm. *Adaptive* is the success of an
-attacker who knows the mitigation; of several such attacks the one that succeeds most. Times are
-those of first runs, on the cores that are named. The victims are small models made to have the
-risk (see [evaluating](evaluating.md)): figures say what a mitigation does to these, not how
-often large models fail.
+attacker who knows the mitigation; of several such attacks the one that succeeds most. Runs on
+two cores were first runs; some of those on one, all older, may have shared the answers of an
+undefended arm. The victims are small models made to have the risk (see
+[evaluating](evaluating.md)): figures say what a mitigation does to these, not how often large
+models fail.
 """
 COLUMNS = ("mitigation", "target", "verdict", "without", "with", "difference", "adaptive",
            "price", "minutes")  # fmt: skip
