@@ -24,7 +24,7 @@ CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
 PR_SET_PDEATHSIG = 1
 CORES = 4
 # The engine's threads take turns; if each had its own pool of memory, a pool would keep what its
-# thread gave back, a third of a run's peak.
+# thread gave back.
 ONE_POOL = {"MALLOC_ARENA_MAX": "1"}
 
 

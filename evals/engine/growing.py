@@ -1,8 +1,7 @@
 """What a model remembers of a batch, with room for the words to come.
 
-The cache of transformers copies all of itself for every new token, which takes a third of the
-time of answering many prompts. This one copies itself once for ``ROOM`` tokens; the values are
-the same.
+The cache of transformers copies all of itself for every new token. This one copies itself once
+for ``ROOM`` tokens; the values are the same.
 """
 
 from __future__ import annotations

@@ -207,7 +207,7 @@ def _choose_kernels() -> None:
 
     MKL chooses the kernel of such a function when it is first called. Where several threads do
     that at once, one may take a less exact kernel that time
-    (https://github.com/pytorch/pytorch/issues/188792): here a run in ten began with other
+    (https://github.com/pytorch/pytorch/issues/188792): now and then a run began with other
     cosines of its positions, and gave other numbers.
     """
     import torch
